@@ -1,0 +1,119 @@
+//! The adapter to Step Functions.
+
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::error::ProvideErrorMetadata;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
+use aws_sdk_sfn::operation::list_executions::ListExecutionsError;
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
+use signalbox::quotas::{CAUSE_CHARS, LIST_PAGE};
+
+use super::{CANCELLED, Execution, Executions, Listed, Status};
+
+const DESCRIBE: &str = "states:DescribeExecution";
+const LIST: &str = "states:ListExecutions";
+const STOP: &str = "states:StopExecution";
+
+/// [`Executions`] over the Step Functions API.
+#[derive(Debug, Clone)]
+pub struct SfnExecutions {
+    client: Client,
+}
+
+impl SfnExecutions {
+    /// Uses `client`.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl Executions for SfnExecutions {
+    async fn describe(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
+        let found = match self.client.describe_execution().execution_arn(run.as_str()).send().await {
+            Ok(found) => found,
+            Err(error) => {
+                return match error.as_service_error() {
+                    Some(DescribeExecutionError::ExecutionDoesNotExist(_)) => Ok(None),
+                    _ => Err(CallError::new(DESCRIBE, &error)),
+                };
+            }
+        };
+        Ok(Some(Execution {
+            arn: run.clone(),
+            since: found.redrive_date.unwrap_or(found.start_date).into(),
+            redrive: count(found.redrive_count),
+            status: status(&found.status, found.error.as_deref(), found.stop_date.map(Timestamp::from)),
+        }))
+    }
+
+    async fn running(&self, machine: &StateMachineArn) -> Result<Listed, CallError> {
+        let mut pages = self
+            .client
+            .list_executions()
+            .state_machine_arn(machine.as_str())
+            .status_filter(ExecutionStatus::Running)
+            .max_results(LIST_PAGE)
+            .into_paginator()
+            .send();
+        let mut running = Vec::new();
+        // A page may be short, or empty, with more to come: only the missing token ends the list.
+        while let Some(page) = pages.next().await {
+            match page {
+                Ok(page) => {
+                    for item in page.executions {
+                        running.push(listed(&item)?);
+                    }
+                }
+                Err(error) => {
+                    return match error.as_service_error() {
+                        Some(ListExecutionsError::StateMachineDoesNotExist(_)) => Ok(Listed::NoSuchMachine),
+                        Some(ListExecutionsError::StateMachineTypeNotSupported(_)) => Ok(Listed::Express),
+                        _ => Err(CallError::new(LIST, &error)),
+                    };
+                }
+            }
+        }
+        Ok(Listed::Running(running))
+    }
+
+    async fn stop(&self, run: &ExecutionArn, cause: &str) -> Result<(), CallError> {
+        let cause: String = cause.chars().take(CAUSE_CHARS).collect();
+        let call = self.client.stop_execution().execution_arn(run.as_str()).error(CANCELLED).cause(cause);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
+                // It ended a moment ago: AWS answers ValidationException for an execution that is not running.
+                Some("ExecutionDoesNotExist" | "ValidationException") => Ok(()),
+                _ => Err(CallError::new(STOP, &error)),
+            },
+        }
+    }
+}
+
+fn listed(item: &ExecutionListItem) -> Result<Execution, CallError> {
+    let arn = ExecutionArn::parse(&item.execution_arn).map_err(|error| CallError::malformed(LIST, error.to_string()))?;
+    Ok(Execution {
+        arn,
+        since: item.redrive_date.unwrap_or(item.start_date).into(),
+        redrive: count(item.redrive_count),
+        status: Status::Running,
+    })
+}
+
+fn count(redrives: Option<i32>) -> u32 {
+    redrives.and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
+}
+
+fn status(status: &ExecutionStatus, error: Option<&str>, stopped: Option<Timestamp>) -> Status {
+    match status {
+        ExecutionStatus::Succeeded => Status::Over,
+        ExecutionStatus::Aborted if error == Some(CANCELLED) => Status::Over,
+        ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => {
+            stopped.map_or(Status::Running, Status::Stopped)
+        }
+        _ => Status::Running,
+    }
+}

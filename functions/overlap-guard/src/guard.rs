@@ -1,0 +1,486 @@
+//! The protocol: how a run gets its verdict.
+//!
+//! 1. The run's record says that it asks.
+//! 2. It takes the pipeline's claim, pending. The claim decides ties exactly; `ListExecutions` cannot, it lags behind.
+//! 3. Whoever has the claim looks for runs that never asked, by `ListExecutions`. One of them in the way: the claim is
+//!    given back and the run refused. None: the claim is confirmed, and the run proceeds.
+//! 4. Whoever finds a pending claim waits for its verdict, and is refused only by a confirmed one whose holder runs. A
+//!    claim whose holder has ended, or was refused, is taken over; so is one that stays pending for longer than an
+//!    invocation lives. The last is safe, as confirming a claim is conditional on still having it.
+//! 5. The verdict is recorded before it is answered, so that the same question has the same answer.
+//!
+//! Every step may be repeated after a crash, a lost reply or a throttled call.
+
+use std::time::Duration;
+
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::{Clock, Timestamp};
+use signalbox::request::BadRequest;
+
+use crate::answer::{Answer, LISTED_MOST, Overlap};
+use crate::error::Error;
+use crate::executions::{Execution, Executions, Listed, Status};
+use crate::request::{Ask, Policy};
+use crate::sighting::{Sighting, sighting};
+use crate::store::{Claim, ClaimState, Claims, Holder, Question, Records, Ruling, Verdict};
+
+/// How long the record of a run that seems not to have asked is waited for.
+const RECORD_WAIT: Duration = Duration::from_secs(5);
+
+/// How long Step Functions' answers may lag: an end that is younger may have been followed by a redrive already, and an
+/// execution that is not known may only just have started.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Longer than an invocation lives: a claim that is pending for so long was left so by a crash.
+const PENDING_LIFE: Duration = Duration::from_secs(35);
+
+/// How long the run that asks may be unknown, or seem ended, before it is told so.
+const SELF_WAIT: Duration = Duration::from_secs(6);
+
+/// Between two looks at a claim or a record that is waited for, and as much again at random.
+const POLL: Duration = Duration::from_millis(150);
+
+/// Before a failed call is made again (the SDK has tried four times by then), and as much again at random.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// Time left for the answer when waiting ends.
+const MARGIN: Duration = Duration::from_secs(3);
+
+/// The guard: what it decides on, and the world that it decides in.
+#[derive(Debug)]
+pub struct Guard<S, E, C> {
+    /// Records and claims.
+    pub store: S,
+    /// Step Functions' executions.
+    pub executions: E,
+    /// Time and jitter.
+    pub clock: C,
+    /// Whether executions may be stopped (policy `cancelOlder`).
+    pub may_stop: bool,
+}
+
+/// One call of the guard.
+struct Turn<'a> {
+    ask: &'a Ask,
+    me: Execution,
+    holder: Holder,
+    question: Question,
+    deadline: Timestamp,
+    /// The list of running executions, once per turn: AWS refills `ListExecutions` at 2 to 5 calls a second.
+    listed: Option<Vec<Execution>>,
+    /// Runs that were stopped for this one.
+    cancelled: Vec<Overlap>,
+    /// What is being waited for, should the time run out.
+    waiting_for: String,
+}
+
+/// How a turn begins.
+enum Begun<'a> {
+    /// The question was answered before.
+    Answered(Verdict),
+    Turn(Turn<'a>),
+}
+
+/// How far one step led.
+enum Step {
+    Done(Verdict),
+    /// Something changed: look again at once.
+    Again,
+    /// Somebody else must move first.
+    Wait,
+}
+
+/// Whether the holder of a claim runs.
+enum Standing {
+    Running(Execution),
+    Ended,
+    /// It seems to have ended, but Step Functions' answer may lag.
+    Unsure,
+}
+
+impl<S, E, C> Guard<S, E, C>
+where
+    S: Records + Claims,
+    E: Executions,
+    C: Clock,
+{
+    /// The verdict on the run that asks: `Ok` lets it through (or, under the policy `skip`, says that it may not).
+    ///
+    /// The time runs out a little before `deadline`; then the run is not let through, and may ask again.
+    pub async fn decide(&self, ask: &Ask, deadline: Timestamp) -> Result<Answer, Error> {
+        if ask.policy == Policy::CancelOlder && !self.may_stop {
+            return Err(BadRequest::new(
+                "policy",
+                "cancelOlder is off in this stack, as it takes the permission to stop executions; \
+                 deploy with AllowStopExecution=true",
+            )
+            .into());
+        }
+        let mut turn: Option<Turn<'_>> = None;
+        loop {
+            let step = match &mut turn {
+                None => self.begin(ask, deadline).await.map(|begun| match begun {
+                    Begun::Answered(verdict) => Step::Done(verdict),
+                    Begun::Turn(begun) => {
+                        turn = Some(begun);
+                        Step::Again
+                    }
+                }),
+                Some(turn) => self.step(turn).await,
+            };
+            let pause = match step {
+                Ok(Step::Done(verdict)) => return answer(ask, verdict),
+                Ok(Step::Again) => Duration::ZERO,
+                Ok(Step::Wait) => POLL,
+                Err(error) if error.is_passing() && self.time_left(deadline) => {
+                    tracing::warn!(executionArn = %ask.run, %error, "a call failed; trying again");
+                    PAUSE
+                }
+                Err(error) => return Err(error),
+            };
+            if !self.time_left(deadline) {
+                return Err(Error::Undecided(turn.map_or_else(String::new, |turn| turn.waiting_for)));
+            }
+            if pause > Duration::ZERO {
+                self.clock.sleep(pause + self.clock.jitter(pause)).await;
+            }
+        }
+    }
+
+    fn time_left(&self, deadline: Timestamp) -> bool {
+        self.clock.now().after(MARGIN) < deadline
+    }
+
+    /// Learns who asks, and records that it does.
+    async fn begin<'a>(&self, ask: &'a Ask, deadline: Timestamp) -> Result<Begun<'a>, Error> {
+        let me = self.describe_self(ask, deadline).await?;
+        let redrive = me.redrive.max(ask.redrive.unwrap_or(0));
+        let question = Question {
+            redrive,
+            entered: ask.entered,
+        };
+        let record = self.store.arrive(&me.arn, question, self.clock.now()).await?;
+        if record.question != question {
+            return Err(superseded());
+        }
+        if let Some(verdict) = record.verdict {
+            tracing::info!(executionArn = %me.arn, retry = ask.retry, "asked again; the verdict stands");
+            return Ok(Begun::Answered(verdict));
+        }
+        if record.under.is_some() {
+            // Left by an attempt that crashed before its verdict; the ancestor may have ended since.
+            self.store.note_ancestor(&me.arn, question, None).await?;
+        }
+        Ok(Begun::Turn(Turn {
+            ask,
+            holder: Holder {
+                run: me.arn.clone(),
+                redrive,
+            },
+            question,
+            deadline,
+            me,
+            listed: None,
+            cancelled: Vec::new(),
+            waiting_for: "the table was slow".to_owned(),
+        }))
+    }
+
+    /// Describes the run that asks. It runs, as it asks; if Step Functions does not say so yet, it will in a moment.
+    async fn describe_self(&self, ask: &Ask, deadline: Timestamp) -> Result<Execution, Error> {
+        let began = self.clock.now();
+        loop {
+            let seen = self.executions.describe(&ask.run).await?;
+            let what = match seen {
+                Some(me) if me.status == Status::Running && me.redrive >= ask.redrive.unwrap_or(0) => return Ok(me),
+                Some(me) if me.status == Status::Running => "has not been redriven that often".to_owned(),
+                Some(_) => "has ended".to_owned(),
+                None => "is not known to Step Functions".to_owned(),
+            };
+            if self.clock.now().since(began) > SELF_WAIT || !self.time_left(deadline) {
+                return Err(Error::NotRunning {
+                    run: ask.run.clone(),
+                    what,
+                });
+            }
+            self.clock.sleep(POLL + self.clock.jitter(POLL)).await;
+        }
+    }
+
+    async fn step(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
+        let machine = turn.me.arn.machine();
+        let claim = match self.store.read(machine).await? {
+            Some(claim) => claim,
+            None => self.store.claim(machine, &turn.holder, self.clock.now()).await?,
+        };
+        if claim.holder == turn.holder {
+            return match claim.state {
+                ClaimState::Confirmed => self.proceed(turn).await,
+                ClaimState::Pending => self.examine(turn).await,
+            };
+        }
+        self.contest(turn, &claim).await
+    }
+
+    /// Somebody else has the claim, or the run itself from before a redrive.
+    async fn contest(&self, turn: &mut Turn<'_>, claim: &Claim) -> Result<Step, Error> {
+        let holder = &claim.holder.run;
+        if *holder == turn.me.arn {
+            if claim.holder.redrive > turn.holder.redrive {
+                return Err(superseded());
+            }
+            return self.take_over(turn, claim).await;
+        }
+        let is_ancestor = turn.ask.ignore_ancestors.contains(holder);
+        let running = match self.standing(claim).await? {
+            Standing::Ended => return self.take_over(turn, claim).await,
+            Standing::Unsure => {
+                turn.waiting_for = format!("{} ended a moment ago, and may have been redriven", holder.name());
+                return Ok(Step::Wait);
+            }
+            Standing::Running(running) => running,
+        };
+        let may_cancel = turn.ask.policy == Policy::CancelOlder && !is_ancestor;
+        if may_cancel && running.is_older_than(&turn.me) {
+            self.cancel(turn, &running).await?;
+            return Ok(Step::Wait);
+        }
+        match claim.state {
+            ClaimState::Confirmed if is_ancestor => self.go_under(turn, claim).await,
+            ClaimState::Confirmed => self.conclude(turn, Ruling::Refuse, vec![Overlap::with(&running)]).await,
+            ClaimState::Pending if self.clock.now().since(claim.taken) > PENDING_LIFE => {
+                self.take_over(turn, claim).await
+            }
+            ClaimState::Pending => {
+                turn.waiting_for = format!("{} is being decided", holder.name());
+                Ok(Step::Wait)
+            }
+        }
+    }
+
+    async fn take_over(&self, turn: &mut Turn<'_>, seen: &Claim) -> Result<Step, Error> {
+        let now = self.clock.now();
+        if self.store.take_over(turn.me.arn.machine(), seen, &turn.holder, now).await? {
+            return self.examine(turn).await;
+        }
+        Ok(Step::Again)
+    }
+
+    /// The run was started by the holder of the claim: it goes on under that claim, as long as it lasts.
+    ///
+    /// The note comes before the second look at the claim: a run that takes the claim over reads the notes after it has
+    /// it, so one of the two sees the other.
+    async fn go_under(&self, turn: &mut Turn<'_>, claim: &Claim) -> Result<Step, Error> {
+        let (run, ancestor) = (&turn.me.arn, &claim.holder.run);
+        if !self.store.note_ancestor(run, turn.question, Some(ancestor)).await? {
+            return Ok(Step::Again);
+        }
+        if self.store.read(run.machine()).await?.as_ref() != Some(claim) {
+            self.store.note_ancestor(run, turn.question, None).await?;
+            return Ok(Step::Again);
+        }
+        self.conclude(turn, Ruling::Proceed, Vec::new()).await
+    }
+
+    /// The run has the claim, pending: is anybody in the way who never asked, or who asked for another pipeline?
+    async fn examine(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
+        let mut in_the_way = Vec::new();
+        for machine in &turn.ask.also_check {
+            let Some(claim) = self.store.read(machine).await? else { continue };
+            if turn.ask.ignore_ancestors.contains(&claim.holder.run) {
+                continue;
+            }
+            match (self.standing(&claim).await?, claim.state) {
+                (Standing::Ended, _) => {}
+                (Standing::Running(running), ClaimState::Confirmed) => in_the_way.push(running),
+                (Standing::Running(running), ClaimState::Pending) => {
+                    // Two pipelines that check each other: the newer gives way until the older has its verdict, else
+                    // each would wait for the other.
+                    if running.is_older_than(&turn.me) {
+                        self.give_back_pending(turn).await?;
+                    }
+                    turn.waiting_for = format!("{} of {} is being decided", running.arn.name(), machine.name());
+                    return Ok(Step::Wait);
+                }
+                (Standing::Unsure, _) => {
+                    turn.waiting_for = format!("{} ended a moment ago, and may be redriven", claim.holder.run.name());
+                    return Ok(Step::Wait);
+                }
+            }
+        }
+        in_the_way.extend(self.strays(turn).await?);
+        if turn.ask.policy == Policy::CancelOlder {
+            let mine = |run: &&Execution| run.arn.machine() == turn.me.arn.machine() && run.is_older_than(&turn.me);
+            let (stop, keep): (Vec<_>, Vec<_>) = in_the_way.iter().partition(mine);
+            if keep.is_empty() && !stop.is_empty() {
+                for run in stop {
+                    self.cancel(turn, run).await?;
+                }
+                return Ok(Step::Wait);
+            }
+        }
+        if in_the_way.is_empty() {
+            if self.store.confirm(turn.me.arn.machine(), &turn.holder).await? {
+                return self.proceed(turn).await;
+            }
+            return Ok(Step::Again);
+        }
+        in_the_way.sort_by(|a, b| (a.since, &a.arn).cmp(&(b.since, &b.arn)));
+        in_the_way.dedup();
+        self.give_back_pending(turn).await?;
+        let overlapping = in_the_way.iter().map(Overlap::with).collect();
+        self.conclude(turn, Ruling::Refuse, overlapping).await
+    }
+
+    /// The running executions that the claim does not speak for: at most [`LISTED_MOST`], unless all are to be stopped.
+    async fn strays(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
+        let listed = self.list(turn).await?;
+        let runs: Vec<ExecutionArn> = listed.iter().map(|run| run.arn.clone()).collect();
+        let began = self.clock.now();
+        let suspects = loop {
+            let records = self.store.records(&runs).await?;
+            let now = self.clock.now();
+            let seen = |run: &Execution| sighting(run, records.get(&run.arn), &turn.me, now);
+            let unclear = listed.iter().any(|run| seen(run) == Sighting::Unclear);
+            if !unclear || now.since(began) >= RECORD_WAIT {
+                break listed.iter().filter(|run| seen(run) != Sighting::Harmless).collect::<Vec<_>>();
+            }
+            if !self.time_left(turn.deadline) {
+                return Err(Error::Undecided("an older run may be about to ask".to_owned()));
+            }
+            self.clock.sleep(POLL + self.clock.jitter(POLL)).await;
+        };
+        let most = if turn.ask.policy == Policy::CancelOlder { usize::MAX } else { LISTED_MOST };
+        let mut strays = Vec::new();
+        for suspect in suspects {
+            // A run that has ended may be listed for a while.
+            if let Some(run) = self.executions.describe(&suspect.arn).await?
+                && run.status == Status::Running
+            {
+                strays.push(run);
+                if strays.len() == most {
+                    break;
+                }
+            }
+        }
+        Ok(strays)
+    }
+
+    /// Every running execution of the run's own pipeline and those that it also checks, oldest first, without itself and
+    /// its ancestors.
+    async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
+        if let Some(listed) = &turn.listed {
+            return Ok(listed.clone());
+        }
+        let mut all = Vec::new();
+        let also = turn.ask.also_check.iter().enumerate();
+        let own = (None, turn.me.arn.machine());
+        for (at, machine) in std::iter::once(own).chain(also.map(|(at, machine)| (Some(at), machine))) {
+            all.extend(self.list_one(at, machine).await?);
+        }
+        all.retain(|run| run.arn != turn.me.arn && !turn.ask.ignore_ancestors.contains(&run.arn));
+        all.sort_by(|a, b| (a.since, &a.arn).cmp(&(b.since, &b.arn)));
+        turn.listed = Some(all.clone());
+        Ok(all)
+    }
+
+    async fn list_one(&self, also: Option<usize>, machine: &StateMachineArn) -> Result<Vec<Execution>, Error> {
+        let wrong = match self.executions.running(machine).await? {
+            Listed::Running(running) => return Ok(running),
+            Listed::NoSuchMachine => "does not exist",
+            Listed::Express => "is EXPRESS, and Step Functions does not list its executions; it cannot be guarded",
+        };
+        Err(match also {
+            Some(at) => BadRequest::new(format!("alsoCheck[{at}]"), format!("{machine} {wrong}")).into(),
+            // A machine that was deleted while its run goes on: who else runs is unknown.
+            None => CallError::malformed("states:ListExecutions", format!("{machine} {wrong}")).into(),
+        })
+    }
+
+    /// Whether the holder of `claim` runs, and may have it.
+    async fn standing(&self, claim: &Claim) -> Result<Standing, Error> {
+        let now = self.clock.now();
+        Ok(match self.executions.describe(&claim.holder.run).await? {
+            Some(run) if run.status == Status::Running => {
+                // An attempt that was overtaken by a refusal, and crashed, leaves a claim that is worth nothing, while
+                // the run may live on in a Catch.
+                let records = self.store.records(std::slice::from_ref(&claim.holder.run)).await?;
+                let verdict = records.get(&claim.holder.run).and_then(|record| record.verdict.as_ref());
+                match verdict.map(|verdict| verdict.ruling) {
+                    Some(Ruling::Refuse) => Standing::Ended,
+                    _ => Standing::Running(run),
+                }
+            }
+            // As it was before the redrive at which it took the claim.
+            Some(run) if run.redrive < claim.holder.redrive => Standing::Unsure,
+            Some(Execution {
+                status: Status::Stopped(at),
+                ..
+            }) if now.since(at) < SETTLED => Standing::Unsure,
+            None if now.since(claim.taken) < SETTLED => Standing::Unsure,
+            _ => Standing::Ended,
+        })
+    }
+
+    /// Stops an older run of the same pipeline.
+    async fn cancel(&self, turn: &mut Turn<'_>, run: &Execution) -> Result<(), Error> {
+        turn.waiting_for = format!("{} is being stopped", run.arn.name());
+        let mut overlap = Overlap::with(run);
+        overlap.cancelled = true;
+        if !turn.cancelled.contains(&overlap) {
+            let cause = format!(
+                "The newer run {} of {} took its place (policy cancelOlder).",
+                turn.me.arn.name(),
+                turn.me.arn.machine().name()
+            );
+            self.executions.stop(&run.arn, &cause).await?;
+            tracing::info!(executionArn = %turn.me.arn, stopped = %run.arn, "stopped an older run");
+            turn.cancelled.push(overlap);
+        }
+        Ok(())
+    }
+
+    async fn give_back_pending(&self, turn: &Turn<'_>) -> Result<(), CallError> {
+        self.store.give_back(turn.me.arn.machine(), &turn.holder, ClaimState::Pending).await
+    }
+
+    async fn proceed(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
+        let cancelled = std::mem::take(&mut turn.cancelled);
+        self.conclude(turn, Ruling::Proceed, cancelled).await
+    }
+
+    /// Records the verdict. Another attempt of the same question may have been quicker: then its verdict stands, and the
+    /// claim that this one may have is void, see [`Guard::standing`].
+    async fn conclude(&self, turn: &Turn<'_>, ruling: Ruling, mut overlapping: Vec<Overlap>) -> Result<Step, Error> {
+        overlapping.truncate(LISTED_MOST);
+        let verdict = Verdict { ruling, overlapping };
+        let recorded = self.store.decide(&turn.me.arn, turn.question, &verdict).await?.ok_or_else(superseded)?;
+        tracing::info!(
+            executionArn = %turn.me.arn,
+            retry = turn.ask.retry,
+            ruling = ?recorded.ruling,
+            overlapping = recorded.overlapping.len(),
+            "decided"
+        );
+        Ok(Step::Done(recorded))
+    }
+}
+
+fn superseded() -> Error {
+    Error::Undecided("a later attempt of this state has asked since".to_owned())
+}
+
+fn answer(ask: &Ask, verdict: Verdict) -> Result<Answer, Error> {
+    let Verdict { ruling, overlapping } = verdict;
+    match (ruling, ask.policy) {
+        (Ruling::Refuse, Policy::FailNewer | Policy::CancelOlder) => Err(Error::Overlapping {
+            run: ask.run.clone(),
+            overlapping,
+        }),
+        _ => Ok(Answer {
+            proceed: ruling == Ruling::Proceed,
+            overlapping,
+        }),
+    }
+}

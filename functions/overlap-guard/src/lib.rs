@@ -1,0 +1,36 @@
+#![doc = include_str!("../README.md")]
+
+pub mod answer;
+pub mod error;
+pub mod executions;
+pub mod guard;
+pub mod request;
+pub mod sighting;
+pub mod store;
+
+use signalbox::clock::SystemClock;
+use signalbox::runtime::{Handler, Invocation};
+
+use crate::answer::Answer;
+use crate::error::Error;
+use crate::executions::SfnExecutions;
+use crate::guard::Guard;
+use crate::request::{Ask, Request};
+use crate::store::DynamoStore;
+
+/// The function as it runs on Lambda.
+pub type OverlapGuard = Guard<DynamoStore, SfnExecutions, SystemClock>;
+
+impl Handler for OverlapGuard {
+    type Request = Request;
+    type Answer = Answer;
+    type Failure = Error;
+
+    async fn handle(&self, request: Request, invocation: &Invocation) -> Result<Answer, Error> {
+        let ask = Ask::try_from(request)?;
+        invocation.about(ask.run.as_str());
+        let answer = self.decide(&ask, invocation.deadline).await?;
+        invocation.outcome(if answer.proceed { "proceed" } else { "skip" });
+        Ok(answer)
+    }
+}

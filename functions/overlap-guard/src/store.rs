@@ -1,0 +1,150 @@
+//! What the guard remembers: one record for each run that asked, and one claim for each pipeline.
+//!
+//! The claim is the one place where ties are decided. It stands behind a trait of its own, so that another protocol can
+//! take its place.
+
+mod dynamo;
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
+
+use crate::answer::Overlap;
+
+pub use dynamo::DynamoStore;
+
+/// Which question of a run: a redrive, or entering the state again, asks anew; a retry of the state repeats the question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// How often the run was redriven.
+    pub redrive: u32,
+    /// When it entered the state that asks.
+    pub entered: Timestamp,
+}
+
+/// What is recorded of a run that asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its latest question.
+    pub question: Question,
+    /// The ancestor under whose claim it goes on, or is about to.
+    pub under: Option<ExecutionArn>,
+    /// The answer, once there is one. It is never changed.
+    pub verdict: Option<Verdict>,
+}
+
+/// The answer to a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the run goes on.
+    pub ruling: Ruling,
+    /// The runs in the way; for one that proceeds, those that were stopped for it.
+    pub overlapping: Vec<Overlap>,
+}
+
+/// Whether a run goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ruling {
+    /// It does.
+    Proceed,
+    /// It does not.
+    Refuse,
+}
+
+/// The run that has a claim, and at which of its redrives it took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The run.
+    pub run: ExecutionArn,
+    /// How often it was redriven when it took the claim.
+    pub redrive: u32,
+}
+
+/// The claim on a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who has it.
+    pub holder: Holder,
+    /// Whether the holder's check for runs that never asked is done.
+    pub state: ClaimState,
+    /// When it was taken.
+    pub taken: Timestamp,
+}
+
+/// How far a claim is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimState {
+    /// The holder is looking for runs that never asked. Others wait for it.
+    Pending,
+    /// The holder goes on. Others are refused.
+    Confirmed,
+}
+
+/// The records of runs.
+pub trait Records {
+    /// Records that `run` asks `question`, unless that or a later question is recorded; answers what is recorded then.
+    fn arrive(&self, run: &ExecutionArn, question: Question, now: Timestamp)
+    -> impl Future<Output = Result<Record, CallError>>;
+
+    /// The records of those of `runs` that have one, consistent.
+    fn records(
+        &self,
+        runs: &[ExecutionArn],
+    ) -> impl Future<Output = Result<HashMap<ExecutionArn, Record>, CallError>>;
+
+    /// Notes that `run` is about to go on under the claim of `ancestor`, or no longer is. `false` if `question` is not
+    /// the latest any more, or is answered.
+    fn note_ancestor(
+        &self,
+        run: &ExecutionArn,
+        question: Question,
+        ancestor: Option<&ExecutionArn>,
+    ) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// Records the answer unless there is one; answers what is recorded then. `None` if a later question was asked.
+    fn decide(
+        &self,
+        run: &ExecutionArn,
+        question: Question,
+        verdict: &Verdict,
+    ) -> impl Future<Output = Result<Option<Verdict>, CallError>>;
+}
+
+/// The claims on pipelines: at any time at most one run has the claim on a pipeline.
+pub trait Claims {
+    /// Takes the claim, pending, if nobody has it; answers the claim as it is then.
+    fn claim(
+        &self,
+        machine: &StateMachineArn,
+        holder: &Holder,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Claim, CallError>>;
+
+    /// The claim as it is, consistent.
+    fn read(&self, machine: &StateMachineArn) -> impl Future<Output = Result<Option<Claim>, CallError>>;
+
+    /// Takes the claim from a holder that has ended, if it is still as it was `seen`. It is pending then.
+    fn take_over(
+        &self,
+        machine: &StateMachineArn,
+        seen: &Claim,
+        holder: &Holder,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// Confirms the claim of `holder`; `false` if it has it no longer.
+    fn confirm(&self, machine: &StateMachineArn, holder: &Holder) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// Gives the claim of `holder` back if it is in `state`, else does nothing.
+    fn give_back(
+        &self,
+        machine: &StateMachineArn,
+        holder: &Holder,
+        state: ClaimState,
+    ) -> impl Future<Output = Result<(), CallError>>;
+}

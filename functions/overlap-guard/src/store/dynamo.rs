@@ -1,0 +1,412 @@
+//! The adapter to DynamoDB.
+//!
+//! | item | pk | sk | attributes |
+//! |---|---|---|---|
+//! | record | `RUN#<execution arn>` | `GUARD` | `redrive`, `entered`, `arrived`, `under?`, `ruling?`, `overlapping?` (JSON), `expires` |
+//! | claim | `GUARD#<state machine arn>` | `CLAIM` | `holder`, `redrive`, `claimState`, `taken` |
+//!
+//! Times are milliseconds since the epoch, `expires` is seconds (time to live). Every write is conditional.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
+use signalbox::quotas::{BATCH_GET_KEYS, EXECUTION_DAYS};
+
+use super::{Claim, ClaimState, Claims, Holder, Question, Record, Records, Ruling, Verdict};
+
+const PUT: &str = "dynamodb:PutItem";
+const GET: &str = "dynamodb:GetItem";
+const UPDATE: &str = "dynamodb:UpdateItem";
+const DELETE: &str = "dynamodb:DeleteItem";
+const BATCH_GET: &str = "dynamodb:BatchGetItem";
+
+/// Most calls to read one batch of records, where DynamoDB leaves keys unprocessed.
+const BATCH_TRIES: u32 = 8;
+
+type Item = HashMap<String, AttributeValue>;
+
+/// [`Records`] and [`Claims`] in the fleet's table.
+#[derive(Debug, Clone)]
+pub struct DynamoStore {
+    client: Client,
+    table: String,
+}
+
+impl DynamoStore {
+    /// Uses `table` through `client`.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+}
+
+impl Records for DynamoStore {
+    async fn arrive(&self, run: &ExecutionArn, question: Question, now: Timestamp) -> Result<Record, CallError> {
+        let fresh = Record {
+            question,
+            under: None,
+            verdict: None,
+        };
+        let expires = now.as_secs() + i64::from(EXECUTION_DAYS) * 24 * 60 * 60;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", record_pk(run))
+            .item("sk", s("GUARD"))
+            .item("redrive", n(question.redrive))
+            .item("entered", n(question.entered.as_millis()))
+            .item("arrived", n(now.as_millis()))
+            .item("expires", n(expires))
+            .condition_expression(
+                "attribute_not_exists(pk) OR redrive < :redrive OR (redrive = :redrive AND entered < :entered)",
+            )
+            .expression_attribute_values(":redrive", n(question.redrive))
+            .expression_attribute_values(":entered", n(question.entered.as_millis()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(fresh),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(seen)) => {
+                    read_record(PUT, seen.item.as_ref().unwrap_or(&Item::new()))
+                }
+                _ => Err(CallError::new(PUT, &error)),
+            },
+        }
+    }
+
+    async fn records(&self, runs: &[ExecutionArn]) -> Result<HashMap<ExecutionArn, Record>, CallError> {
+        let mut found = HashMap::with_capacity(runs.len());
+        for batch in runs.chunks(BATCH_GET_KEYS) {
+            let by_pk: HashMap<String, &ExecutionArn> = batch.iter().map(|run| (format!("RUN#{run}"), run)).collect();
+            let keys = by_pk.values().map(|run| key(record_pk(run), "GUARD")).collect();
+            let mut wanted = self.consistent(keys)?;
+            for tries in 1.. {
+                let answer = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
+                let answer = answer.map_err(|error| CallError::new(BATCH_GET, &error))?;
+                for item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
+                    let pk = text(BATCH_GET, &item, "pk")?;
+                    if let Some(run) = by_pk.get(pk) {
+                        found.insert((*run).clone(), read_record(BATCH_GET, &item)?);
+                    }
+                }
+                let left = answer.unprocessed_keys.unwrap_or_default().remove(&self.table);
+                match left.map(|left| left.keys).filter(|keys| !keys.is_empty()) {
+                    None => break,
+                    Some(_) if tries == BATCH_TRIES => {
+                        return Err(CallError::malformed(BATCH_GET, "keys were left unprocessed again and again"));
+                    }
+                    Some(keys) => wanted = self.consistent(keys)?,
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn note_ancestor(
+        &self,
+        run: &ExecutionArn,
+        question: Question,
+        ancestor: Option<&ExecutionArn>,
+    ) -> Result<bool, CallError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(record_pk(run), "GUARD")))
+            .condition_expression("redrive = :redrive AND entered = :entered AND attribute_not_exists(ruling)")
+            .expression_attribute_names("#under", "under")
+            .expression_attribute_values(":redrive", n(question.redrive))
+            .expression_attribute_values(":entered", n(question.entered.as_millis()));
+        let update = match ancestor {
+            Some(ancestor) => update
+                .update_expression("SET #under = :under")
+                .expression_attribute_values(":under", s(ancestor.as_str())),
+            None => update.update_expression("REMOVE #under"),
+        };
+        met(UPDATE, update.send().await, |error| {
+            matches!(error, UpdateItemError::ConditionalCheckFailedException(_))
+        })
+    }
+
+    async fn decide(
+        &self,
+        run: &ExecutionArn,
+        question: Question,
+        verdict: &Verdict,
+    ) -> Result<Option<Verdict>, CallError> {
+        let overlapping = serde_json::to_string(&verdict.overlapping)
+            .map_err(|error| CallError::malformed(UPDATE, error.to_string()))?;
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(record_pk(run), "GUARD")))
+            .update_expression("SET ruling = :ruling, overlapping = :overlapping")
+            .condition_expression("redrive = :redrive AND entered = :entered AND attribute_not_exists(ruling)")
+            .expression_attribute_values(":ruling", s(ruling_text(verdict.ruling)))
+            .expression_attribute_values(":overlapping", s(&overlapping))
+            .expression_attribute_values(":redrive", n(question.redrive))
+            .expression_attribute_values(":entered", n(question.entered.as_millis()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match update {
+            Ok(_) => Ok(Some(verdict.clone())),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(seen)) => {
+                    let record = read_record(UPDATE, seen.item.as_ref().unwrap_or(&Item::new()))?;
+                    Ok(record.verdict.filter(|_| record.question == question))
+                }
+                _ => Err(CallError::new(UPDATE, &error)),
+            },
+        }
+    }
+}
+
+impl Claims for DynamoStore {
+    async fn claim(&self, machine: &StateMachineArn, holder: &Holder, now: Timestamp) -> Result<Claim, CallError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(claim_item(machine, holder, now)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match put {
+            Ok(_) => Ok(Claim {
+                holder: holder.clone(),
+                state: ClaimState::Pending,
+                taken: now,
+            }),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(seen)) => {
+                    read_claim(PUT, seen.item.as_ref().unwrap_or(&Item::new()))
+                }
+                _ => Err(CallError::new(PUT, &error)),
+            },
+        }
+    }
+
+    async fn read(&self, machine: &StateMachineArn) -> Result<Option<Claim>, CallError> {
+        let got = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(claim_pk(machine), "CLAIM")))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| CallError::new(GET, &error))?;
+        got.item.map(|item| read_claim(GET, &item)).transpose()
+    }
+
+    async fn take_over(
+        &self,
+        machine: &StateMachineArn,
+        seen: &Claim,
+        holder: &Holder,
+        now: Timestamp,
+    ) -> Result<bool, CallError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(claim_item(machine, holder, now)))
+            .condition_expression("holder = :holder AND redrive = :redrive AND claimState = :state AND taken = :taken")
+            .expression_attribute_values(":holder", s(seen.holder.run.as_str()))
+            .expression_attribute_values(":redrive", n(seen.holder.redrive))
+            .expression_attribute_values(":state", s(state_text(seen.state)))
+            .expression_attribute_values(":taken", n(seen.taken.as_millis()))
+            .send()
+            .await;
+        met(PUT, put, |error| matches!(error, PutItemError::ConditionalCheckFailedException(_)))
+    }
+
+    async fn confirm(&self, machine: &StateMachineArn, holder: &Holder) -> Result<bool, CallError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(claim_pk(machine), "CLAIM")))
+            .update_expression("SET claimState = :confirmed")
+            .condition_expression("holder = :holder AND redrive = :redrive")
+            .expression_attribute_values(":confirmed", s(state_text(ClaimState::Confirmed)))
+            .expression_attribute_values(":holder", s(holder.run.as_str()))
+            .expression_attribute_values(":redrive", n(holder.redrive))
+            .send()
+            .await;
+        met(UPDATE, update, |error| {
+            matches!(error, UpdateItemError::ConditionalCheckFailedException(_))
+        })
+    }
+
+    async fn give_back(
+        &self,
+        machine: &StateMachineArn,
+        holder: &Holder,
+        state: ClaimState,
+    ) -> Result<(), CallError> {
+        use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key(claim_pk(machine), "CLAIM")))
+            .condition_expression("holder = :holder AND redrive = :redrive AND claimState = :state")
+            .expression_attribute_values(":holder", s(holder.run.as_str()))
+            .expression_attribute_values(":redrive", n(holder.redrive))
+            .expression_attribute_values(":state", s(state_text(state)))
+            .send()
+            .await;
+        met(DELETE, delete, |error| {
+            matches!(error, DeleteItemError::ConditionalCheckFailedException(_))
+        })
+        .map(|_| ())
+    }
+}
+
+impl DynamoStore {
+    fn consistent(&self, keys: Vec<Item>) -> Result<KeysAndAttributes, CallError> {
+        KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .build()
+            .map_err(|error| CallError::malformed(BATCH_GET, error.to_string()))
+    }
+}
+
+/// Whether the condition of a write was met; an error if the write failed for any other reason.
+fn met<T, E, R>(
+    api: &'static str,
+    result: Result<T, aws_sdk_dynamodb::error::SdkError<E, R>>,
+    is_condition: impl FnOnce(&E) -> bool,
+) -> Result<bool, CallError>
+where
+    E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_service_error().is_some_and(is_condition) => Ok(false),
+        Err(error) => Err(CallError::new(api, &error)),
+    }
+}
+
+fn record_pk(run: &ExecutionArn) -> AttributeValue {
+    s(&format!("RUN#{run}"))
+}
+
+fn claim_pk(machine: &StateMachineArn) -> AttributeValue {
+    s(&format!("GUARD#{machine}"))
+}
+
+fn key(pk: AttributeValue, sk: &str) -> Item {
+    Item::from([("pk".to_owned(), pk), ("sk".to_owned(), s(sk))])
+}
+
+fn claim_item(machine: &StateMachineArn, holder: &Holder, now: Timestamp) -> Item {
+    let mut item = key(claim_pk(machine), "CLAIM");
+    item.insert("holder".to_owned(), s(holder.run.as_str()));
+    item.insert("redrive".to_owned(), n(holder.redrive));
+    item.insert("claimState".to_owned(), s(state_text(ClaimState::Pending)));
+    item.insert("taken".to_owned(), n(now.as_millis()));
+    item
+}
+
+fn read_record(api: &'static str, item: &Item) -> Result<Record, CallError> {
+    let verdict = match item.get("ruling") {
+        None => None,
+        Some(_) => Some(Verdict {
+            ruling: match text(api, item, "ruling")? {
+                "proceed" => Ruling::Proceed,
+                "refuse" => Ruling::Refuse,
+                other => return Err(unreadable(api, "ruling", other)),
+            },
+            overlapping: serde_json::from_str(text(api, item, "overlapping")?)
+                .map_err(|error| unreadable(api, "overlapping", &error.to_string()))?,
+        }),
+    };
+    Ok(Record {
+        question: Question {
+            redrive: number(api, item, "redrive")?,
+            entered: Timestamp::from_millis(number(api, item, "entered")?),
+        },
+        under: match item.get("under") {
+            None => None,
+            Some(_) => Some(execution(api, item, "under")?),
+        },
+        verdict,
+    })
+}
+
+fn read_claim(api: &'static str, item: &Item) -> Result<Claim, CallError> {
+    Ok(Claim {
+        holder: Holder {
+            run: execution(api, item, "holder")?,
+            redrive: number(api, item, "redrive")?,
+        },
+        state: match text(api, item, "claimState")? {
+            "pending" => ClaimState::Pending,
+            "confirmed" => ClaimState::Confirmed,
+            other => return Err(unreadable(api, "claimState", other)),
+        },
+        taken: Timestamp::from_millis(number(api, item, "taken")?),
+    })
+}
+
+fn ruling_text(ruling: Ruling) -> &'static str {
+    match ruling {
+        Ruling::Proceed => "proceed",
+        Ruling::Refuse => "refuse",
+    }
+}
+
+fn state_text(state: ClaimState) -> &'static str {
+    match state {
+        ClaimState::Pending => "pending",
+        ClaimState::Confirmed => "confirmed",
+    }
+}
+
+fn s(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+fn n(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn text<'a>(api: &'static str, item: &'a Item, name: &str) -> Result<&'a str, CallError> {
+    match item.get(name) {
+        Some(AttributeValue::S(text)) => Ok(text),
+        other => Err(unreadable(api, name, &format!("{other:?}"))),
+    }
+}
+
+fn number<T: std::str::FromStr>(api: &'static str, item: &Item, name: &str) -> Result<T, CallError> {
+    let found = item.get(name);
+    match found {
+        Some(AttributeValue::N(number)) => number.parse().map_err(|_| unreadable(api, name, number)),
+        _ => Err(unreadable(api, name, &format!("{found:?}"))),
+    }
+}
+
+fn execution(api: &'static str, item: &Item, name: &str) -> Result<ExecutionArn, CallError> {
+    ExecutionArn::parse(text(api, item, name)?).map_err(|error| unreadable(api, name, &error.to_string()))
+}
+
+/// An item that this version cannot read: nothing is decided on it.
+fn unreadable(api: &'static str, name: &str, found: &str) -> CallError {
+    CallError::malformed(api, format!("the item's attribute {name} cannot be read: {found}"))
+}

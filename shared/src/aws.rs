@@ -1,0 +1,97 @@
+//! The AWS clients, built once per sandbox, and what a failed call says.
+
+use std::error::Error;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::failure::chain;
+
+/// What every client shares: Region, credentials and endpoint from the environment, retries with jitter, and time limits
+/// that leave a function with a 30-second timeout the time to answer.
+pub async fn shared_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(4)
+                .with_initial_backoff(Duration::from_millis(100))
+                .with_max_backoff(Duration::from_secs(2)),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(2))
+                .operation_attempt_timeout(Duration::from_secs(5))
+                .operation_timeout(Duration::from_secs(12))
+                .build(),
+        )
+        .load()
+        .await
+}
+
+/// The DynamoDB client.
+#[cfg(feature = "dynamodb")]
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the one place that builds it")]
+pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(config)
+}
+
+/// The Step Functions client.
+#[cfg(feature = "sfn")]
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the one place that builds it")]
+pub fn sfn(config: &SdkConfig) -> aws_sdk_sfn::Client {
+    aws_sdk_sfn::Client::new(config)
+}
+
+/// A call to AWS that failed for good: which one, and everything that is known of why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{api} failed: {reason}")]
+pub struct CallError {
+    /// The call, as IAM spells it: `states:ListExecutions`.
+    pub api: &'static str,
+    /// The error code that the service gave, if it answered at all: `ThrottlingException`.
+    pub code: Option<String>,
+    reason: String,
+}
+
+impl CallError {
+    /// Reads a failed call of the SDK.
+    pub fn new<E, R>(api: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        let service = error.as_service_error();
+        let code = service.and_then(ProvideErrorMetadata::code).map(str::to_owned);
+        let reason = match (service.and_then(ProvideErrorMetadata::message), &code) {
+            (Some(message), Some(code)) => format!("{code}: {message}"),
+            (None, Some(code)) => code.clone(),
+            _ => chain(error),
+        };
+        Self { api, code, reason }
+    }
+
+    /// A call whose answer lacked what it must have.
+    #[must_use]
+    pub fn malformed(api: &'static str, what: impl Into<String>) -> Self {
+        Self {
+            api,
+            code: None,
+            reason: what.into(),
+        }
+    }
+
+    /// Whether the role lacks the permission: trying again does not help.
+    #[must_use]
+    pub fn is_access_denied(&self) -> bool {
+        matches!(
+            self.code.as_deref(),
+            Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation")
+        )
+    }
+}

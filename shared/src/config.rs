@@ -1,0 +1,87 @@
+//! Every environment variable that a function reads, and the one place that reads them.
+//!
+//! | variable | set by `template.yaml` to | read by |
+//! |---|---|---|
+//! | [`TABLE_NAME`] | the fleet's table | `overlap-guard` |
+//! | [`ALLOW_STOP_EXECUTION`] | `true` where the stack's parameter `AllowStopExecution` is `true` | `overlap-guard` |
+//!
+//! The AWS SDK and the Lambda runtime read their own (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_LAMBDA_*`).
+//! A variable that is missing or wrong ends the function at its start, not at an invocation.
+
+use std::collections::HashMap;
+
+/// Name of the fleet's DynamoDB table.
+pub const TABLE_NAME: &str = "SIGNALBOX_TABLE_NAME";
+
+/// Whether the function may stop executions: `true` or `false`.
+pub const ALLOW_STOP_EXECUTION: &str = "SIGNALBOX_ALLOW_STOP_EXECUTION";
+
+/// A variable that is missing or wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("environment variable {name} {problem}")]
+pub struct ConfigError {
+    name: &'static str,
+    problem: String,
+}
+
+/// The environment of the function, as an argument.
+#[derive(Debug, Clone)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+    }
+
+    /// An environment made of `pairs`.
+    #[must_use]
+    pub fn of<const N: usize>(pairs: [(&str, &str); N]) -> Self {
+        Self(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    }
+
+    /// The value of `name`, which must be there and not empty.
+    pub fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        match self.0.get(name) {
+            Some(value) if !value.is_empty() => Ok(value.clone()),
+            _ => Err(ConfigError {
+                name,
+                problem: "is not set; template.yaml sets it".to_owned(),
+            }),
+        }
+    }
+
+    /// The value of `name`, which must be `true` or `false`.
+    pub fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.required(name)?.as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            other => Err(ConfigError {
+                name,
+                problem: format!("is \"{other}\"; it must be \"true\" or \"false\""),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let environment = Environment::of([(TABLE_NAME, ""), (ALLOW_STOP_EXECUTION, "yes")]);
+        assert_eq!(
+            environment.required(TABLE_NAME).unwrap_err().to_string(),
+            "environment variable SIGNALBOX_TABLE_NAME is not set; template.yaml sets it"
+        );
+        assert_eq!(
+            environment.flag(ALLOW_STOP_EXECUTION).unwrap_err().to_string(),
+            "environment variable SIGNALBOX_ALLOW_STOP_EXECUTION is \"yes\"; it must be \"true\" or \"false\""
+        );
+        let good = Environment::of([(TABLE_NAME, "t"), (ALLOW_STOP_EXECUTION, "true")]);
+        assert_eq!(good.required(TABLE_NAME).as_deref(), Ok("t"));
+        assert_eq!(good.flag(ALLOW_STOP_EXECUTION), Ok(true));
+    }
+}

@@ -1,0 +1,26 @@
+//! What two or more Signalbox functions need.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`arn`] | ARNs of Step Functions, parsed once and good from then on |
+//! | [`aws`] | the AWS clients, built once per sandbox |
+//! | [`clock`] | time and jitter, as arguments |
+//! | [`config`] | every environment variable that a function reads |
+//! | [`console`] | links into the AWS console |
+//! | [`failure`] | named errors that an ASL `ErrorEquals` can match |
+//! | [`quotas`] | AWS limits, each with its source |
+//! | [`request`] | requests of pipelines and people: parsed strictly, refused with the field's name |
+//! | [`runtime`] | the entry that every `main.rs` uses |
+//! | [`simulation`] | a scheduler that runs protocol code under random interleavings and crashes (feature `simulation`) |
+
+pub mod arn;
+pub mod aws;
+pub mod clock;
+pub mod config;
+pub mod console;
+pub mod failure;
+pub mod quotas;
+pub mod request;
+pub mod runtime;
+#[cfg(feature = "simulation")]
+pub mod simulation;

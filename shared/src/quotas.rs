@@ -1,0 +1,36 @@
+//! AWS limits that Signalbox checks or stays under, each with its source.
+
+/// Longest name of a state machine, an execution, an alias or a state, in characters.
+///
+/// Source: Step Functions API reference, `StartExecution` (`name`) and `CreateStateMachine` (`name`).
+pub const NAME_CHARS: usize = 80;
+
+/// Longest ARN that the Step Functions API takes, in characters.
+///
+/// Source: Step Functions API reference, `Arn` (1 to 256).
+pub const ARN_CHARS: usize = 256;
+
+/// Longest `error` of a failed task or a stopped execution, in characters.
+///
+/// Source: Step Functions API reference, `SensitiveError` (0 to 256).
+pub const ERROR_CHARS: usize = 256;
+
+/// Longest `cause` of a failed task or a stopped execution, in characters.
+///
+/// Source: Step Functions API reference, `SensitiveCause` (0 to 32,768).
+pub const CAUSE_CHARS: usize = 32_768;
+
+/// Most entries on one page of `ListExecutions`.
+///
+/// Source: Step Functions API reference, `PageSize` (0 to 1,000; 0 means the default of 100).
+pub const LIST_PAGE: i32 = 1_000;
+
+/// Most keys that one `BatchGetItem` takes.
+///
+/// Source: DynamoDB API reference, `BatchGetItem`.
+pub const BATCH_GET_KEYS: usize = 100;
+
+/// Longest that a standard execution may run, in days; with it ends the last use of what is recorded about the run.
+///
+/// Source: Step Functions service quotas, "Maximum execution time" (1 year).
+pub const EXECUTION_DAYS: u32 = 366;

@@ -1,0 +1,20 @@
+"""`python -m signalbox_cloud --state-dir DIR`: start the local cloud, print where it serves, stay until stdin ends."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import server
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="signalbox_cloud", description=__doc__)
+    parser.add_argument("--state-dir", type=Path, required=True, help="folder for cloud.log and temporary files")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
+    parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    arguments = parser.parse_args()
+    sys.exit(server.run(arguments.state_dir, arguments.port, arguments.log_level))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Puts the parts together: the emulator, the patches, the faults and the control endpoints, as one ASGI application."""
+
+import asyncio
+import threading
+
+from ministack import app as emulator
+
+from . import control, deploy, dynamodb, faults, lambda_service, stepfunctions
+
+
+class Application:
+    """What the web server serves: `/_local/*` from `control`, everything else through `faults` to the emulator."""
+
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+        self._emulate = faults.Middleware(emulator.app)
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] == "lifespan":
+            await emulator.app(scope, receive, self._noticing_start(send))
+        elif scope["type"] == "http" and scope["path"].startswith("/_local/"):
+            await control.handle(scope, receive, send)
+        else:
+            await self._emulate(scope, receive, send)
+
+    def _noticing_start(self, send):
+        async def forward(message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self.started.set()
+
+        return forward
+
+    def after_start(self) -> None:
+        """Load what the first deployment needs, so that it does not wait for it."""
+        threading.Thread(target=deploy.load_transform, daemon=True, name="load-transform").start()
+
+
+def assemble() -> Application:
+    """Apply every patch and return the application."""
+    for part in (stepfunctions, lambda_service, dynamodb, deploy):
+        part.apply()
+    return Application()
+
+
+def stop() -> None:
+    """End every process the cloud has started."""
+    lambda_service.spawner.close()

@@ -1,0 +1,31 @@
+"""Authorization of calls that the emulator makes in its own process, with the emulator's own policy evaluator."""
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id, get_region
+
+
+def denial(role_arn: str, action: str, service: str, resource_arn: str) -> str | None:
+    """Why a service that has assumed the role may not do this, in AWS's words; None if it may."""
+    account, role_name = get_account_id(), role_arn.rsplit("/", 1)[-1]
+    principal = f"arn:aws:sts::{account}:assumed-role/{role_name}/signalbox-local-cloud"
+    context = iam_evaluator.EvalContext(
+        principal_arn=principal,
+        principal_type="AssumedRole",
+        principal_account=account,
+        action=action,
+        resource_arn=resource_arn,
+        region=get_region(),
+    )
+    from ministack.services import iam as store
+
+    limits = iam_evaluator._permissions_boundary(store._roles, role_name, account)
+    result = iam_evaluator.evaluate(context, iam_evaluator._gather_role_policies(role_name, account), *limits)
+    resource_policy = iam_evaluator._resource_policy(service, resource_arn)
+    if resource_policy is not None:
+        result = iam_evaluator.combine_resource_policy(result, context, *resource_policy, limits=limits)
+    if result.decision == "Allow":
+        return None
+    refused = f"User: {principal} is not authorized to perform: {action} on resource: {resource_arn}"
+    if result.decision == "Deny":
+        return f"{refused} with an explicit deny in an identity-based policy"
+    return f"{refused} because no identity-based policy allows the {action} action"

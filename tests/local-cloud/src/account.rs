@@ -1,0 +1,391 @@
+//! An account: isolated state, clients, deployments, faults.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use aws_credential_types::Credentials;
+use aws_sdk_sfn::{
+    config::{BehaviorVersion, Region},
+    types::StateMachineListItem,
+};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_types::error::display::DisplayErrorContext;
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{Cloud, Deployed, Error, Execution, Fault, Stack, cloud::REGION, fault::ActiveFault, wait};
+
+/// How long [`Account::wait_for_execution`] waits.
+const EXECUTION_ENDS_WITHIN: Duration = Duration::from_mins(1);
+
+/// An account of the local cloud. It has its own clients: use it in the runtime that made it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Account {
+    cloud: Cloud,
+    id: String,
+    name: String,
+    sfn: aws_sdk_sfn::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+}
+
+/// An invocation that failed, as a Task state sees it: the function's own error, or `Lambda.<code>` for a call that
+/// the service refused or did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{error_type}: {error_message}")]
+pub struct FunctionError {
+    /// The name that an `ErrorEquals` matches.
+    pub error_type: String,
+    /// The message.
+    pub error_message: String,
+}
+
+/// The calls of one API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Calls {
+    /// All of them.
+    pub count: u64,
+    /// Those of the functions.
+    #[serde(default)]
+    pub functions: u64,
+    /// Those of the account's root: the test's own.
+    #[serde(default)]
+    pub harness: u64,
+}
+
+impl Account {
+    pub(crate) fn new(cloud: Cloud, id: String, name: &str) -> Self {
+        let credentials = Credentials::builder()
+            .access_key_id(&id)
+            .secret_access_key("test")
+            .provider_name("local-cloud")
+            .build();
+        // Plain HTTP on loopback: without roots no certificate has to be read, and nothing else can be reached.
+        let tls = TlsContext::builder()
+            .with_trust_store(TrustStore::empty())
+            .build()
+            .unwrap_or_default();
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(tls)
+            .build_https();
+        let sfn = aws_sdk_sfn::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(REGION))
+            .endpoint_url(cloud.endpoint())
+            .credentials_provider(credentials.clone())
+            .http_client(http.clone())
+            .build();
+        let dynamodb = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(REGION))
+            .endpoint_url(cloud.endpoint())
+            .credentials_provider(credentials)
+            .http_client(http)
+            .build();
+        Self {
+            id,
+            name: name.to_owned(),
+            sfn: aws_sdk_sfn::Client::from_conf(sfn),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            cloud,
+        }
+    }
+
+    /// The 12 digits.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The name that it was asked for by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The local cloud that it is in.
+    #[must_use]
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// A Step Functions client, as the account's root.
+    #[must_use]
+    pub fn sfn(&self) -> &aws_sdk_sfn::Client {
+        &self.sfn
+    }
+
+    /// A DynamoDB client, as the account's root.
+    #[must_use]
+    pub fn dynamodb(&self) -> &aws_sdk_dynamodb::Client {
+        &self.dynamodb
+    }
+
+    /// Creates or updates a stack, and returns when it is complete.
+    pub async fn deploy(&self, stack: Stack) -> Result<Deployed, Error> {
+        let request = json!({
+            "account": self.id,
+            "stack": stack.name,
+            "template": stack.template,
+            "binaries": self.cloud.binaries(),
+            "parameters": stack.parameters,
+        });
+        let answer = self
+            .cloud
+            .local(Method::POST, "/_local/deploy", Some(&request))
+            .await
+            .map_err(|error| {
+                let Error::Refused { message, .. } = error else {
+                    return error;
+                };
+                Error::Refused {
+                    call: format!("deploy of the stack `{}` ({})", stack.name, self.name),
+                    message,
+                }
+            })?;
+        let answer: DeployAnswer =
+            serde_json::from_value(answer).map_err(|error| Error::unexpected("POST /_local/deploy", error))?;
+        Ok(Deployed {
+            stack: stack.name,
+            outputs: answer.outputs,
+            resources: answer.resources,
+            took: Duration::try_from_secs_f64(answer.seconds).unwrap_or_default(),
+        })
+    }
+
+    /// Deletes a stack, whether its resources are protected or not.
+    pub async fn delete_stack(&self, name: &str) -> Result<(), Error> {
+        let path = format!("/_local/stacks?account={}&stack={name}", self.id);
+        self.cloud.local(Method::DELETE, &path, None).await.map(drop)
+    }
+
+    /// Invokes a function and waits for its answer.
+    pub async fn invoke(&self, function: &str, payload: &Value) -> Result<Value, FunctionError> {
+        let path = format!("/2015-03-31/functions/{function}/invocations");
+        let reply = self
+            .cloud
+            .call(Method::POST, &path, Some((&self.id, "lambda")), Some(payload))
+            .await
+            .map_err(|error| FunctionError::of_the_service("SdkClientException", error))?;
+        let answer = reply.json();
+        if reply.headers.contains_key("x-amz-function-error") {
+            return Err(FunctionError::of_the_function(&answer));
+        }
+        if reply.status >= 300 {
+            let code = reply
+                .headers
+                .get("x-amzn-errortype")
+                .and_then(|code| code.to_str().ok());
+            let code = code.or_else(|| answer.get("__type")?.as_str()).unwrap_or("Unknown");
+            let message = answer
+                .get("message")
+                .or_else(|| answer.get("Message"))
+                .and_then(Value::as_str);
+            return Err(FunctionError::of_the_service(
+                code,
+                message.unwrap_or(&answer.to_string()),
+            ));
+        }
+        Ok(answer)
+    }
+
+    /// The names of the functions that are deployed.
+    pub async fn functions(&self) -> Result<Vec<String>, Error> {
+        let path = "/2015-03-31/functions/";
+        let reply = self
+            .cloud
+            .call(Method::GET, path, Some((&self.id, "lambda")), None)
+            .await?;
+        let answer = reply.json();
+        let functions = answer["Functions"]
+            .as_array()
+            .ok_or_else(|| Error::unexpected("ListFunctions", &answer))?;
+        Ok(functions
+            .iter()
+            .filter_map(|function| Some(function.get("FunctionName")?.as_str()?.to_owned()))
+            .collect())
+    }
+
+    /// The state machines that are deployed.
+    pub async fn state_machines(&self) -> Result<Vec<StateMachineListItem>, Error> {
+        let machines = self.sfn.list_state_machines().send().await;
+        machines
+            .map(|answer| answer.state_machines)
+            .map_err(aws("States.ListStateMachines"))
+    }
+
+    /// Starts an execution and returns its ARN.
+    pub async fn start_execution(&self, state_machine: &str, name: &str, input: &Value) -> Result<String, Error> {
+        let started = self
+            .sfn
+            .start_execution()
+            .state_machine_arn(state_machine)
+            .name(name)
+            .input(input.to_string());
+        started
+            .send()
+            .await
+            .map(|answer| answer.execution_arn)
+            .map_err(aws("States.StartExecution"))
+    }
+
+    /// An execution as it stands.
+    pub async fn execution(&self, arn: &str) -> Result<Execution, Error> {
+        let described = self.sfn.describe_execution().execution_arn(arn).send().await;
+        described.map(Execution::from).map_err(aws("States.DescribeExecution"))
+    }
+
+    /// Waits for an execution to end, in any way, for up to a minute.
+    pub async fn wait_for_execution(&self, arn: &str) -> Result<Execution, Error> {
+        self.wait_for_execution_within(arn, EXECUTION_ENDS_WITHIN).await
+    }
+
+    /// Waits for an execution to end, in any way.
+    pub async fn wait_for_execution_within(&self, arn: &str, deadline: Duration) -> Result<Execution, Error> {
+        let name = arn.rsplit(':').next().unwrap_or(arn);
+        wait::until(&format!("the end of the execution {name}"), deadline, async || {
+            let execution = self.execution(arn).await.map_err(|error| error.to_string())?;
+            if execution.ended() {
+                Ok(execution)
+            } else {
+                Err(execution.status.to_string())
+            }
+        })
+        .await
+    }
+
+    /// Waits for all of these executions to end, for up to a minute in all; the results are in the same order.
+    pub async fn wait_for_executions(&self, arns: &[impl AsRef<str>]) -> Result<Vec<Execution>, Error> {
+        let begun = std::time::Instant::now();
+        let mut ended = Vec::with_capacity(arns.len());
+        for arn in arns {
+            let left = EXECUTION_ENDS_WITHIN.saturating_sub(begun.elapsed());
+            ended.push(self.wait_for_execution_within(arn.as_ref(), left).await?);
+        }
+        Ok(ended)
+    }
+
+    /// Puts a fault in force.
+    pub async fn fault(&self, fault: Fault) -> Result<ActiveFault, Error> {
+        let mut request = serde_json::to_value(fault).map_err(|error| Error::unexpected("a fault", error))?;
+        request["account"] = Value::from(self.id.as_str());
+        let answer = self.cloud.local(Method::POST, "/_local/faults", Some(&request)).await?;
+        let id = answer["id"]
+            .as_str()
+            .ok_or_else(|| Error::unexpected("POST /_local/faults", &answer))?;
+        Ok(ActiveFault::new(self.clone(), id.to_owned()))
+    }
+
+    /// The faults in force, as the local cloud lists them.
+    pub async fn faults(&self) -> Result<Vec<Value>, Error> {
+        self.list("faults").await
+    }
+
+    /// Ends all faults of this account.
+    pub async fn clear_faults(&self) -> Result<(), Error> {
+        self.cloud
+            .local(Method::DELETE, &format!("/_local/faults?account={}", self.id), None)
+            .await
+            .map(drop)
+    }
+
+    pub(crate) async fn clear_fault(&self, id: &str) -> Result<(), Error> {
+        self.cloud
+            .local(Method::DELETE, &format!("/_local/faults?id={id}"), None)
+            .await
+            .map(drop)
+    }
+
+    /// The calls since the start or the last reset, by API: `DynamoDB.PutItem`.
+    pub async fn calls(&self) -> Result<BTreeMap<String, Calls>, Error> {
+        let path = format!("/_local/calls?account={}", self.id);
+        let answer = self.cloud.local(Method::GET, &path, None).await?;
+        serde_json::from_value(answer).map_err(|error| Error::unexpected("GET /_local/calls", error))
+    }
+
+    /// Counts calls from zero again.
+    pub async fn reset_calls(&self) -> Result<(), Error> {
+        self.cloud
+            .local(Method::DELETE, &format!("/_local/calls?account={}", self.id), None)
+            .await
+            .map(drop)
+    }
+
+    /// Everything that was put on the default event bus.
+    pub async fn events(&self) -> Result<Vec<Value>, Error> {
+        self.list("events").await
+    }
+
+    /// A list of the local cloud's own: bare, or as the one field of an object.
+    async fn list(&self, of: &str) -> Result<Vec<Value>, Error> {
+        let answer = self
+            .cloud
+            .local(Method::GET, &format!("/_local/{of}?account={}", self.id), None)
+            .await?;
+        match answer {
+            Value::Array(list) => Ok(list),
+            Value::Object(mut fields) if fields.get(of).is_some_and(Value::is_array) => Ok(fields
+                .remove(of)
+                .and_then(|list| serde_json::from_value(list).ok())
+                .unwrap_or_default()),
+            other => Err(Error::unexpected(format!("GET /_local/{of}"), other)),
+        }
+    }
+}
+
+impl FunctionError {
+    fn of_the_function(answer: &Value) -> Self {
+        let field = |name| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            error_type: field("errorType").unwrap_or_else(|| "Lambda.Unknown".to_owned()),
+            error_message: field("errorMessage").unwrap_or_else(|| answer.to_string()),
+        }
+    }
+
+    fn of_the_service(code: &str, message: impl fmt::Display) -> Self {
+        let code = code.split([':', '#']).next_back().unwrap_or(code);
+        Self {
+            error_type: format!("Lambda.{code}"),
+            error_message: message.to_string(),
+        }
+    }
+}
+
+/// An SDK error with its whole source chain: by itself it says only "dispatch failure".
+pub(crate) fn aws<E: std::error::Error>(call: &'static str) -> impl FnOnce(E) -> Error {
+    move |error| Error::Aws {
+        call,
+        message: DisplayErrorContext(&error).to_string(),
+    }
+}
+
+#[derive(Deserialize)]
+struct DeployAnswer {
+    #[serde(default)]
+    outputs: BTreeMap<String, String>,
+    #[serde(default)]
+    resources: BTreeMap<String, String>,
+    #[serde(default)]
+    seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_functions_error_keeps_its_name() {
+        let error = FunctionError::of_the_function(&json!({"errorType": "Lock.BadRequest", "errorMessage": "no"}));
+        assert_eq!(error.to_string(), "Lock.BadRequest: no");
+        assert_eq!(
+            FunctionError::of_the_function(&json!("?")).to_string(),
+            r#"Lambda.Unknown: "?""#
+        );
+    }
+
+    #[test]
+    fn a_services_error_is_named_as_a_task_state_names_it() {
+        let error = FunctionError::of_the_service("ResourceNotFoundException", "no such function");
+        assert_eq!(error.error_type, "Lambda.ResourceNotFoundException");
+    }
+}

@@ -1,0 +1,229 @@
+//! `cargo cloud`: the fleet and the examples on this machine, until Ctrl-C.
+
+use std::{env, fs, process::ExitCode};
+
+use local_cloud::{
+    Account, Cloud, Error, Execution, Options, Progress,
+    cloud::REGION,
+    seed::{self, Seeds},
+    terminal::{self, Paint, say},
+};
+
+const HELP: &str = "\
+cargo cloud [--port N]
+
+Runs the fleet and the examples on an AWS emulator on 127.0.0.1, with a few executions to look at, until Ctrl-C.
+
+  --port N   the port, 4566 if not given";
+
+/// The port that AWS emulators are expected on.
+const PORT: u16 = 4566;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let port = match read(&arguments) {
+        Ok(Asked::Port(port)) => port,
+        Ok(Asked::Help) => {
+            say(HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(problem) => {
+            say(&format!("{problem}\n\n{HELP}"));
+            return ExitCode::from(2);
+        }
+    };
+    let cloud = tokio::select! {
+        started = start(port) => match started {
+            Ok(cloud) => cloud,
+            Err(error) => return failed(&error),
+        },
+        () = terminal::interrupted() => {
+            say("\nstopped");
+            return ExitCode::from(130);
+        }
+    };
+    tokio::select! {
+        error = cloud.ended() => {
+            cloud.keep_state();
+            failed(&error)
+        }
+        () = terminal::interrupted() => {
+            say("\nstopped");
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn failed(error: &Error) -> ExitCode {
+    say(&format!("\n{} {error}", Paint::for_stdout().red("error:")));
+    ExitCode::FAILURE
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    Port(u16),
+    Help,
+}
+
+fn read(arguments: &[String]) -> Result<Asked, String> {
+    let number = |text: &str| match text.parse() {
+        Ok(port) if port > 0 => Ok(Asked::Port(port)),
+        _ => Err(format!("--port {text}: not a port")),
+    };
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => Ok(Asked::Port(PORT)),
+        ["--help" | "-h"] => Ok(Asked::Help),
+        ["--port", port] => number(port),
+        [other] if other.starts_with("--port=") => number(&other["--port=".len()..]),
+        other => Err(format!("not understood: {}", other.join(" "))),
+    }
+}
+
+async fn start(port: u16) -> Result<Cloud, Error> {
+    let progress = Progress::steps();
+    say("");
+    let cloud = Cloud::start(Options {
+        port: Some(port),
+        progress: progress.clone(),
+    })
+    .await?;
+    fill(&cloud, &progress).await.inspect_err(|_| cloud.keep_state())?;
+    Ok(cloud)
+}
+
+async fn fill(cloud: &Cloud, progress: &Progress) -> Result<(), Error> {
+    let account = cloud.main_account();
+    let step = progress.step("seeds", "deploying the fleet and the examples, and starting executions");
+    let seeds = seed::seed(&account).await?;
+    step.done(&format!(
+        "{} stacks, {} executions",
+        1 + seeds.examples.len(),
+        seeds.executions.len()
+    ));
+    introduce(&account, &seeds).await
+}
+
+/// Prints all that a user needs to go on.
+async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
+    let paint = Paint::for_stdout();
+    let heading = |text: &str| say(&format!("\n{}", paint.bold(text)));
+    let functions = account.functions().await?;
+    let machines = account.state_machines().await?;
+    let endpoint = account.cloud().endpoint();
+
+    heading("Functions");
+    for function in &functions {
+        say(&format!("  {function}"));
+    }
+    heading("State machines");
+    for machine in &machines {
+        say(&format!("  {}", machine.state_machine_arn));
+    }
+    heading("Executions");
+    let widest = seeds
+        .executions
+        .iter()
+        .map(|execution| execution.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for execution in &seeds.executions {
+        say(&format!("  {:<widest$}  {}", execution.name, status(execution, paint)));
+    }
+
+    heading("For the AWS CLI, the SDKs and cargo lambda, in another terminal");
+    for (name, value) in exports(account.id(), endpoint) {
+        say(&format!("  export {name}={value}"));
+    }
+    heading("Then, for example");
+    if let Some(machine) = machines.first() {
+        let arn = &machine.state_machine_arn;
+        say(&format!(
+            "  aws stepfunctions list-executions --state-machine-arn {arn}"
+        ));
+        let input = seed::orders_nightly_input();
+        say(&format!(
+            "  aws stepfunctions start-execution --state-machine-arn {arn} --input '{input}'"
+        ));
+    }
+    for (function, event) in functions
+        .iter()
+        .filter_map(|function| Some((function, sample_event(account, function)?)))
+    {
+        say(&format!(
+            "  cargo lambda invoke --remote --endpoint-url {endpoint} {function} --data-file {event}"
+        ));
+    }
+    say(&format!(
+        "\nServing on {endpoint}; the log is {}. Ctrl-C ends it.",
+        log(account.cloud())
+    ));
+    Ok(())
+}
+
+fn exports(account: &str, endpoint: &str) -> [(&'static str, String); 5] {
+    [
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("AWS_ACCESS_KEY_ID", account.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+    ]
+}
+
+fn status(execution: &Execution, paint: Paint) -> String {
+    let status = execution.status.as_str();
+    match (&execution.error, execution.cause_message()) {
+        (Some(error), Some(message)) => format!("{} {error}: {message}", paint.yellow(status)),
+        (Some(error), None) => format!("{} {error}", paint.yellow(status)),
+        (None, _) => paint.green(status),
+    }
+}
+
+/// The first of a function's sample events, as a path from the workspace's folder.
+fn sample_event(account: &Account, function: &str) -> Option<String> {
+    let workspace = account.cloud().workspace();
+    let binary = workspace
+        .functions
+        .iter()
+        .map(|known| known.binary.as_str())
+        .find(|known| function.ends_with(known))?;
+    let folder = format!("events/{binary}");
+    let files = fs::read_dir(workspace.root.join(&folder)).ok()?.filter_map(Result::ok);
+    let names = files
+        .map(|file| file.path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "json"));
+    let first = names
+        .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
+        .min()?;
+    Some(format!("{folder}/{first}"))
+}
+
+fn log(cloud: &Cloud) -> String {
+    cloud.workspace().shown(&cloud.log())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(arguments: &[&str]) -> Result<Asked, String> {
+        read(
+            &arguments
+                .iter()
+                .map(|&argument| argument.to_owned())
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn reads_the_port() {
+        assert_eq!(asked(&[]), Ok(Asked::Port(4566)));
+        assert_eq!(asked(&["--port", "4567"]), Ok(Asked::Port(4567)));
+        assert_eq!(asked(&["--port=4567"]), Ok(Asked::Port(4567)));
+        assert_eq!(asked(&["--help"]), Ok(Asked::Help));
+        assert_eq!(asked(&["--port", "0"]), Err("--port 0: not a port".into()));
+        assert_eq!(asked(&["--port", "70000"]), Err("--port 70000: not a port".into()));
+        assert_eq!(asked(&["-p"]), Err("not understood: -p".into()));
+    }
+}

@@ -1,0 +1,307 @@
+//! Executions as bars over a time axis: a pure function from data to text.
+
+use std::{fmt::Write, time::Duration};
+
+use crate::{Execution, terminal::Paint};
+
+/// One row of a timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The execution's name.
+    pub name: String,
+    /// When it started, from the first start.
+    pub from: Duration,
+    /// When it ended, from the first start.
+    pub to: Duration,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of an execution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It succeeded.
+    WentThrough,
+    /// The guard refused it.
+    Refused {
+        /// The execution that it would have overlapped, if the guard named one of the timeline.
+        by: Option<String>,
+        /// The error's name.
+        error: String,
+    },
+    /// Anything else, in words.
+    Other(String),
+}
+
+impl Outcome {
+    fn of(execution: &Execution, others: &[&str]) -> Self {
+        match execution.error.as_deref() {
+            _ if execution.succeeded() => Self::WentThrough,
+            Some(error) if error.starts_with("OverlapGuard.") => {
+                let message = execution.cause_message().unwrap_or_default();
+                let by = others
+                    .iter()
+                    .find(|name| names(&message, name))
+                    .map(|&name| name.to_owned());
+                Self::Refused {
+                    by,
+                    error: error.to_owned(),
+                }
+            }
+            Some(error) => Self::Other(format!("{}: {error}", execution.status.as_str().to_lowercase())),
+            None => Self::Other(execution.status.as_str().to_lowercase()),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::WentThrough => "went through".to_owned(),
+            Self::Refused { by: Some(by), error } => format!("refused by {by}: {error}"),
+            Self::Refused { by: None, error } => format!("refused: {error}"),
+            Self::Other(text) => text.clone(),
+        }
+    }
+
+    fn painted(&self, paint: Paint, text: &str) -> String {
+        match self {
+            Self::WentThrough => paint.green(text),
+            Self::Refused { .. } => paint.yellow(text),
+            Self::Other(_) => paint.red(text),
+        }
+    }
+}
+
+/// Whether a text names an execution: as a word, so that `nightly-1` is not found in `nightly-10`.
+fn names(text: &str, name: &str) -> bool {
+    let part_of_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(part_of_name) && !text[at + name.len()..].starts_with(part_of_name))
+}
+
+/// The rows for executions that have ended, in their order.
+#[must_use]
+pub fn rows(executions: &[Execution]) -> Vec<Row> {
+    let Some(first) = executions.iter().map(|execution| execution.started).min() else {
+        return Vec::new();
+    };
+    let row = |execution: &Execution| {
+        let others: Vec<_> = executions
+            .iter()
+            .filter(|other| other.arn != execution.arn)
+            .map(|other| other.name.as_str())
+            .collect();
+        let since_first = |time: std::time::SystemTime| time.duration_since(first).unwrap_or_default();
+        Row {
+            name: execution.name.clone(),
+            from: since_first(execution.started),
+            to: since_first(execution.stopped.unwrap_or(execution.started)),
+            outcome: Outcome::of(execution, &others),
+        }
+    };
+    executions.iter().map(row).collect()
+}
+
+/// The narrowest and the widest that the bars' column gets.
+const BARS: (usize, usize) = (16, 48);
+
+/// Draws the rows, in lines of at most `width` columns where that is possible.
+#[must_use]
+pub fn render(rows: &[Row], width: usize, paint: Paint) -> String {
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let names = widest(&mut rows.iter().map(|row| row.name.chars().count()));
+    let outcomes = widest(&mut rows.iter().map(|row| row.outcome.text().chars().count()));
+    let bars = width.saturating_sub(2 + names + 2 + 2 + outcomes).clamp(BARS.0, BARS.1);
+    let total = rows
+        .iter()
+        .map(|row| row.to)
+        .max()
+        .unwrap_or_default()
+        .max(Duration::from_millis(100));
+
+    let mut text = String::new();
+    let _ = writeln!(text, "  {:names$}  {}", "", paint.faint(&axis(total, bars)));
+    for row in rows {
+        let outcome = row.outcome.text();
+        let bar = format!("{:<bars$}", bar(row.from, row.to, total, bars));
+        let (bar, outcome) = (row.outcome.painted(paint, &bar), row.outcome.painted(paint, &outcome));
+        let _ = writeln!(
+            text,
+            "  {}  {bar}  {outcome}",
+            paint.bold(&format!("{:<names$}", row.name))
+        );
+    }
+    text
+}
+
+/// Seconds at even distances, each above its column.
+fn axis(total: Duration, columns: usize) -> String {
+    const STEPS: [u64; 15] = [
+        100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000,
+        1_800_000,
+    ];
+    let column = |millis: u64| eighths(Duration::from_millis(millis), total, columns) / 8;
+    let step = STEPS.into_iter().find(|&step| column(step) >= 8).unwrap_or(3_600_000);
+    let mut line = String::new();
+    for millis in (0..).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
+        let label = if step < 1000 {
+            format!("{}.{} s", millis / 1000, millis % 1000 / 100)
+        } else {
+            format!("{} s", millis / 1000)
+        };
+        let at = column(millis);
+        if at + label.len() > columns {
+            break;
+        }
+        while line.len() < at {
+            line.push(' ');
+        }
+        line.push_str(&label);
+    }
+    line
+}
+
+/// Block characters from one time to the other, to an eighth of a column at the end.
+fn bar(from: Duration, to: Duration, total: Duration, columns: usize) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let begin = (eighths(from, total, columns) / 8).min(columns.saturating_sub(1));
+    // At least half a column, or it would hardly be seen.
+    let end = eighths(to, total, columns).max(begin * 8 + 4);
+    format!("{}{}{}", " ".repeat(begin), "█".repeat(end / 8 - begin), PARTS[end % 8])
+}
+
+/// A time as eighths of a column, rounded.
+fn eighths(time: Duration, total: Duration, columns: usize) -> usize {
+    let all = u128::try_from(columns * 8).unwrap_or_default();
+    let total = total.as_millis().max(1);
+    usize::try_from((time.as_millis() * all + total / 2) / total).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sfn::types::ExecutionStatus;
+    use std::time::SystemTime;
+
+    fn row(name: &str, from: u64, to: u64, outcome: Outcome) -> Row {
+        Row {
+            name: name.into(),
+            from: Duration::from_millis(from),
+            to: Duration::from_millis(to),
+            outcome,
+        }
+    }
+
+    fn refused(by: &str) -> Outcome {
+        Outcome::Refused {
+            by: Some(by.into()),
+            error: "OverlapGuard.Overlapping".into(),
+        }
+    }
+
+    fn lines(text: &str) -> Vec<&str> {
+        text.lines().collect()
+    }
+
+    #[test]
+    fn draws_three_runs() {
+        let rows = [
+            row("nightly-1", 0, 180, refused("nightly-2")),
+            row("nightly-2", 0, 4000, Outcome::WentThrough),
+            row("nightly-3", 1000, 1250, refused("nightly-2")),
+        ];
+        assert_eq!(
+            lines(&render(&rows, 101, Paint::Plain)),
+            [
+                "             0 s       1 s       2 s       3 s",
+                "  nightly-1  █▊                                        refused by nightly-2: OverlapGuard.Overlapping",
+                "  nightly-2  ████████████████████████████████████████  went through",
+                "  nightly-3            ██▌                             refused by nightly-2: OverlapGuard.Overlapping",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_short_bars() {
+        let rows = [
+            row("nightly-1", 0, 3000, Outcome::WentThrough),
+            row("nightly-2", 0, 1, refused("nightly-1")),
+        ];
+        assert_eq!(
+            lines(&render(&rows, 80, Paint::Plain)),
+            [
+                "             0 s         2 s",
+                "  nightly-1  ███████████████████  went through",
+                "  nightly-2  ▌                    refused by nightly-1: OverlapGuard.Overlapping",
+            ]
+        );
+    }
+
+    #[test]
+    fn colours_do_not_move_anything() {
+        let rows = [
+            row("a", 0, 500, Outcome::WentThrough),
+            row("b", 100, 200, Outcome::Other("failed: X".into())),
+        ];
+        let painted = render(&rows, 60, Paint::Colours);
+        assert!(painted.contains("\x1b[31mfailed: X\x1b[0m"));
+        let mut bare = painted;
+        for code in ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m"] {
+            bare = bare.replace(code, "");
+        }
+        assert_eq!(bare, render(&rows, 60, Paint::Plain));
+    }
+
+    #[test]
+    fn the_axis_fits_any_length() {
+        assert_eq!(
+            axis(Duration::from_millis(400), 40),
+            "0.0 s     0.1 s     0.2 s     0.3 s"
+        );
+        assert_eq!(axis(Duration::from_hours(1), 40), "0 s          1200 s       2400 s");
+        assert_eq!(render(&[], 80, Paint::Plain).trim(), "0.0 s");
+    }
+
+    fn execution(name: &str, started: u64, stopped: u64, failure: Option<(&str, &str)>) -> Execution {
+        let at = |millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+        Execution {
+            arn: format!("arn:aws:states:us-east-1:000000000001:execution:orders:{name}"),
+            name: name.into(),
+            status: if failure.is_some() {
+                ExecutionStatus::Failed
+            } else {
+                ExecutionStatus::Succeeded
+            },
+            error: failure.map(|(error, _)| error.into()),
+            cause: failure.map(|(_, cause)| cause.into()),
+            output: None,
+            started: at(started),
+            stopped: Some(at(stopped)),
+        }
+    }
+
+    #[test]
+    fn rows_count_from_the_first_start() {
+        let cause = r#"{"errorType":"OverlapGuard.Overlapping","errorMessage":"overlaps nightly-10, started first"}"#;
+        let rows = rows(&[
+            execution("nightly-1", 5000, 5100, Some(("OverlapGuard.Overlapping", cause))),
+            execution("nightly-2", 5050, 5150, Some(("States.Timeout", ""))),
+            execution("nightly-10", 4900, 9000, None),
+        ]);
+        assert_eq!(
+            rows,
+            [
+                row("nightly-1", 100, 200, refused("nightly-10")),
+                row("nightly-2", 150, 250, Outcome::Other("failed: States.Timeout".into())),
+                row("nightly-10", 0, 4100, Outcome::WentThrough),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_is_a_whole_word() {
+        assert!(names("overlaps nightly-1.", "nightly-1"));
+        assert!(names("execution:orders:nightly-1", "nightly-1"));
+        assert!(!names("overlaps nightly-10", "nightly-1"));
+        assert!(!names("overlaps the-nightly-1", "nightly-1"));
+    }
+}
