@@ -12,8 +12,9 @@ def main() -> None:
     parser.add_argument("--state-dir", type=Path, required=True, help="folder for cloud.log and temporary files")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    parser.add_argument("--idle-workers", type=int, default=64, help="most processes of functions kept warm")
     arguments = parser.parse_args()
-    sys.exit(server.run(arguments.state_dir, arguments.port, arguments.log_level))
+    sys.exit(server.run(arguments.state_dir, arguments.port, arguments.log_level, arguments.idle_workers))
 
 
 if __name__ == "__main__":

@@ -36,8 +36,9 @@ class Application:
         threading.Thread(target=deploy.load_transform, daemon=True, name="load-transform").start()
 
 
-def assemble() -> Application:
+def assemble(idle_workers: int) -> Application:
     """Apply every patch and return the application."""
+    lambda_service.max_idle_workers = idle_workers
     for part in (stepfunctions, lambda_service, dynamodb, deploy):
         part.apply()
     return Application()

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from ministack.core.responses import request_scope
 
-from . import deploy, eventbridge, faults
+from . import deploy, eventbridge, faults, stepfunctions
 from .patching import SUPPORTED_VERSION
 
 logger = logging.getLogger("signalbox_cloud.control")
@@ -78,7 +78,11 @@ def _absolute_path(fields: dict, name: str) -> Path:
 
 
 async def health(query: dict, data: dict) -> dict:
-    return {"ready": True, "version": SUPPORTED_VERSION}
+    return {
+        "ready": True,
+        "version": SUPPORTED_VERSION,
+        "executionThreads": stepfunctions.running_threads(),
+    }
 
 
 async def create_stack(query: dict, data: dict) -> dict:

@@ -212,7 +212,9 @@ class Middleware:
         if body is None:
             body = await read_body(receive)
             receive = _replay(body, receive)
-        for fault in [fault for fault in _faults.values() if fault.takes(call, body)]:
+        for fault in list(_faults.values()):
+            if not fault.takes(call, body):
+                continue
             if fault.kind == "delay":
                 await asyncio.sleep(fault.seconds)
             elif fault.kind == "stale":

@@ -20,9 +20,6 @@ from ministack.services import lambda_svc
 
 from . import patching
 
-# Warm processes that may sit idle, over all accounts and functions. A test run has its own functions in an account
-# for each test, and the emulator keeps one process of each for ever.
-MAX_IDLE_WORKERS = 64
 # Seconds to wait for the output of a call, if there is no end of it.
 MAX_OUTPUT_WAIT = 0.25
 PR_SET_PDEATHSIG = 1
@@ -36,6 +33,10 @@ def apply() -> None:
     patching.wrap(lambda_svc, "_provided_runtime_code_dir", code_dir, "85d4402ed282")
     patching.wrap(lambda_runtime, "release_worker", release_worker, "25d5dd7d42b6")
 
+
+# Warm processes that may sit idle, over all accounts and functions. A test run has its own functions in an account
+# for each test, and the emulator keeps one process of each for ever. Set at the start of the cloud.
+max_idle_workers = 64
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Environment
@@ -157,9 +158,6 @@ class RuntimeServer(socketserver.ThreadingTCPServer):
                 return
             self.process_request(request, client)
 
-    def get_request(self):
-        raise NotImplementedError("serve_forever accepts")
-
     def shutdown(self) -> None:
         self._stopping = True
         # Closing a socket does not wake accept() everywhere; a connection does.
@@ -259,13 +257,13 @@ def code_sha256(code_zip: bytes):
 
 
 def release_worker(original, worker) -> None:
-    """Keep at most MAX_IDLE_WORKERS idle processes: end those that were idle longest."""
+    """Keep at most max_idle_workers idle processes: end those that were idle longest."""
     original(worker)
     with lambda_runtime._lock:
         if worker is not None:
             worker.last_used = time.time()
         idle = [(entry, pool) for pool in lambda_runtime._workers.values() for entry in pool if not entry.in_use]
-        excess = len(idle) - MAX_IDLE_WORKERS
+        excess = len(idle) - max_idle_workers
         if excess <= 0:
             return
         idle.sort(key=lambda pair: pair[0].last_used)

@@ -23,6 +23,7 @@ MAX_NAME_LENGTH = 80
 MAX_ERROR_LENGTH = 256
 MAX_CAUSE_LENGTH = 32_768
 MAX_RESULTS = 1000
+THREAD_PREFIX = "execution-"
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 # White space, brackets, wildcards, special and control characters, as the API reference of StartExecution lists them.
 ILLEGAL_IN_NAME = re.compile(r"""[\s<>{}\[\]?*"#%\\^|~`$&,;:/\u0000-\u001f\u007f-\u009f\ufffe\uffff\ud800-\udfff]""")
@@ -314,8 +315,15 @@ def start_execution(data: dict) -> Response:
     upstream._emit_execution_status_event(execution)
     context = contextvars.copy_context()
     context.run(_execution.set, None)
-    threading.Thread(target=context.run, args=(upstream._run_execution, arn), daemon=True, name=f"run-{name}").start()
+    run = threading.Thread(target=context.run, args=(upstream._run_execution, arn), daemon=True)
+    run.name = f"{THREAD_PREFIX}{name}"
+    run.start()
     return json_response({"executionArn": arn, "startDate": execution["startDate"]})
+
+
+def running_threads() -> int:
+    """How many executions have a thread: those that run, and those that have not noticed yet that they are over."""
+    return sum(thread.name.startswith(THREAD_PREFIX) for thread in threading.enumerate())
 
 
 def _find_machine(arn: str) -> tuple[dict, Response | None]:
@@ -474,10 +482,16 @@ def describe_state_machine_for_execution(data: dict) -> Response:
 
 
 def delete_state_machine(data: dict) -> Response:
-    """DeleteStateMachine, which leaves the executions: the emulator forgets them at once, running or not."""
+    """DeleteStateMachine, which leaves the executions: the emulator forgets them at once, running or not.
+
+    AWS: the versions and the aliases go with the machine, and a machine that is gone already is no error.
+    """
     arn = data.get("stateMachineArn")
     upstream._state_machines.pop(arn, None)
     upstream._tags.pop(arn, None)
+    for store in (upstream._state_machine_versions, upstream._state_machine_aliases):
+        for qualified in [key for key in store if key.startswith(f"{arn}:")]:
+            store.pop(qualified)
     return json_response({})
 
 

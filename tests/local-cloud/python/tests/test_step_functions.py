@@ -72,6 +72,32 @@ class Ending(CloudTest):
         self.assertEqual(first, self.states.stop_execution(executionArn=execution, cause="second")["stopDate"])
         self.assertEqual("first", self.states.describe_execution(executionArn=execution)["cause"])
 
+    def test_the_last_event_says_how_an_execution_ended(self):
+        fail = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E", "Cause": "C"}}}
+        for definition, status in ((PASS, "SUCCEEDED"), (fail, "FAILED")):
+            with self.subTest(status):
+                execution = self.start(self.machine(definition, status))
+                eventually(lambda run=execution: len(self.status_events(run)) == 2, "the second status event")
+                self.assertEqual(["RUNNING", status], [event["status"] for event in self.status_events(execution)])
+                history = self.states.get_execution_history(executionArn=execution)["events"]
+                self.assertEqual(f"Execution{status.title()}", history[-1]["type"])
+
+    def test_the_threads_of_waiting_executions_end_with_them(self):
+        def threads() -> int:
+            return self.cloud.request("GET", "health")["executionThreads"]
+
+        before = threads()
+        queue = self.client("sqs").create_queue(QueueName="tokens")["QueueUrl"]
+        message = {"QueueUrl": queue, "MessageBody": {"token.$": "$$.Task.Token"}}
+        callback = task("arn:aws:states:::sqs:sendMessage.waitForTaskToken", Parameters=message)
+        machines = (self.machine(WAIT, "waits"), self.machine(callback, "calls-back"))
+        executions = [self.start(machine) for machine in machines * 5]
+        self.entered(executions[-1], "T")
+        self.assertGreaterEqual(threads(), len(executions))
+        for execution in executions:
+            self.states.stop_execution(executionArn=execution)
+        eventually(lambda: threads() <= before, "the end of the threads")
+
 
 class Starting(CloudTest):
     def test_the_same_name_and_input_is_the_same_execution_while_it_runs(self):
@@ -119,9 +145,9 @@ class Starting(CloudTest):
         self.assert_refused("InvalidArn", self.start, "nobody")
 
     def test_an_execution_starts_at_once(self):
-        execution = self.start(self.machine(PASS))
-        described = self.ended(execution)
-        self.assertLess((described["stopDate"] - described["startDate"]).total_seconds(), 0.1)
+        machine = self.machine(PASS)
+        runs = [self.ended(self.start(machine)) for _ in range(5)]
+        self.assertLess(min((run["stopDate"] - run["startDate"]).total_seconds() for run in runs), 0.1)
 
     def test_express_names_can_be_used_again(self):
         machine = self.machine(WAIT, "machine", type="EXPRESS")
@@ -146,13 +172,27 @@ class Definition(CloudTest):
         described = self.states.describe_state_machine_for_execution(executionArn=execution)
         self.assertEqual(machine, described["stateMachineArn"])
 
+    def test_versions_go_with_their_machine(self):
+        machine = self.machine(PASS)
+        version = self.states.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]
+        self.states.delete_state_machine(stateMachineArn=machine)
+        self.states.delete_state_machine(stateMachineArn=machine)
+        self.assert_refused("StateMachineDoesNotExist", self.start, version)
+
     def test_a_version_runs_its_own_definition(self):
         machine = self.machine(WAIT)
         version = self.states.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]
         self.states.update_state_machine(stateMachineArn=machine, definition=json.dumps(PASS))
-        execution = self.start(version)
-        self.entered(execution, "W")
-        self.assertEqual(version, self.states.describe_execution(executionArn=execution)["stateMachineVersionArn"])
+        routing = [{"stateMachineVersionArn": version, "weight": 100}]
+        alias = self.states.create_state_machine_alias(name="live", routingConfiguration=routing)
+        alias = alias["stateMachineAliasArn"]
+        for arn, expected in ((version, (version, None)), (alias, (version, alias))):
+            execution = self.start(arn)
+            self.entered(execution, "W")
+            described = self.states.describe_execution(executionArn=execution)
+            event = self.status_events(execution)[0]
+            for seen in (described, event):
+                self.assertEqual(expected, (seen["stateMachineVersionArn"], seen.get("stateMachineAliasArn")))
 
 
 class Reading(CloudTest):
@@ -285,13 +325,16 @@ class LambdaTasks(CloudTest):
                 self.assertEqual({}, output["Payload"]["event"])
 
     def test_the_role_of_the_machine_must_allow_the_call(self):
-        output = self.deploy()["outputs"]
-        described = self.ended(self.start(output["OutcastArn"]))
-        self.assertEqual("Lambda.AWSLambdaException", described["error"])
-        self.assertIn(
-            f"not authorized to perform: lambda:InvokeFunction on resource: {self.function}", described["cause"]
-        )
-        self.assertEqual("SUCCEEDED", self.ended(self.start(output["FlowArn"]))["status"])
+        outputs = self.deploy()["outputs"]
+        plain = self.machine(task(self.function), "plain")
+        elsewhere = {**INVOKE_ANYTHING, "Resource": f"{self.function}-not"}
+        narrow = self.machine(task(self.function), "narrow", elsewhere)
+        for machine in (outputs["OutcastArn"], plain, narrow):
+            described = self.ended(self.start(machine))
+            self.assertEqual("Lambda.AWSLambdaException", described.get("error"))
+            denied = f"not authorized to perform: lambda:InvokeFunction on resource: {self.function}"
+            self.assertIn(denied, described["cause"])
+        self.assertEqual("SUCCEEDED", self.ended(self.start(outputs["FlowArn"]))["status"])
 
     def test_a_function_that_does_not_exist_fails_the_task(self):
         described = self.run_task(task(f"{self.function}-not"), {})
