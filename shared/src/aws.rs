@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
@@ -15,12 +16,7 @@ use crate::failure::chain;
 /// that leave a function with a 30-second timeout the time to answer.
 pub async fn shared_config() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(4)
-                .with_initial_backoff(Duration::from_millis(100))
-                .with_max_backoff(Duration::from_secs(2)),
-        )
+        .retry_config(retries())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(2))
@@ -30,6 +26,15 @@ pub async fn shared_config() -> SdkConfig {
         )
         .load()
         .await
+}
+
+/// How every client retries a call that was throttled or lost: four attempts, with jitter.
+#[must_use]
+pub fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(4)
+        .with_initial_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(2))
 }
 
 /// The DynamoDB client.
@@ -61,17 +66,20 @@ pub struct CallError {
 
 impl CallError {
     /// Reads a failed call of the SDK.
-    pub fn new<E, R>(api: &'static str, error: &SdkError<E, R>) -> Self
+    pub fn new<E>(api: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
-        R: std::fmt::Debug + 'static,
     {
         let service = error.as_service_error();
         let code = service.and_then(ProvideErrorMetadata::code).map(str::to_owned);
         let reason = match (service.and_then(ProvideErrorMetadata::message), &code) {
             (Some(message), Some(code)) => format!("{code}: {message}"),
             (None, Some(code)) => code.clone(),
-            _ => chain(error),
+            // No answer of the service: the connection broke, or something between answered in its place.
+            _ => match error.raw_response() {
+                Some(response) => format!("HTTP {}: {}", response.status().as_u16(), chain(error)),
+                None => chain(error),
+            },
         };
         Self { api, code, reason }
     }
@@ -91,7 +99,7 @@ impl CallError {
     pub fn is_access_denied(&self) -> bool {
         matches!(
             self.code.as_deref(),
-            Some("AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation")
+            Some("AccessDeniedException" | "AccessDenied" | "KmsAccessDeniedException" | "UnauthorizedOperation")
         )
     }
 }

@@ -42,7 +42,10 @@ impl Timestamp {
     /// The point that lies `span` after this one.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// Parses an RFC 3339 time such as `$$.State.EnteredTime`; `None` if it is none.
@@ -58,10 +61,8 @@ impl Timestamp {
         OffsetDateTime::from_unix_timestamp(self.as_secs())
             .ok()
             .and_then(|t| {
-                t.format(format_description!(
-                    "[year]-[month]-[day] [hour]:[minute]:[second] UTC"
-                ))
-                .ok()
+                t.format(format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC"))
+                    .ok()
             })
             .unwrap_or_else(|| format!("{} ms after 1970", self.0))
     }
@@ -86,8 +87,11 @@ impl fmt::Display for Timestamp {
 }
 
 impl From<aws_smithy_types::DateTime> for Timestamp {
+    /// To the nearest millisecond: the services send fractions of seconds, and the SDK makes of 12.345 what comes just
+    /// before it.
     fn from(at: aws_smithy_types::DateTime) -> Self {
-        Self(at.to_millis().unwrap_or(if at.secs() < 0 { i64::MIN } else { i64::MAX }))
+        let millis = (at.as_nanos() + 500_000).div_euclid(1_000_000);
+        Self(i64::try_from(millis).unwrap_or(if millis < 0 { i64::MIN } else { i64::MAX }))
     }
 }
 
@@ -146,8 +150,27 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_the_sdk_keeps_its_milliseconds() {
+        use aws_smithy_types::DateTime;
+        for (at, millis) in [
+            (DateTime::from_secs_f64(1_769_832_012.345), 1_769_832_012_345),
+            (DateTime::from_secs_and_nanos(12, 344_999_904), 12_345),
+            (DateTime::from_secs_and_nanos(12, 999_999_761), 13_000),
+            (DateTime::from_secs_and_nanos(12, 345_499_999), 12_345),
+            (DateTime::from_secs_and_nanos(-2, 500_000_000), -1_500),
+            (DateTime::from_secs(i64::MAX), i64::MAX),
+            (DateTime::from_secs(i64::MIN), i64::MIN),
+        ] {
+            assert_eq!(Timestamp::from(at).as_millis(), millis, "{at:?}");
+        }
+    }
+
+    #[test]
     fn times_before_1970_and_out_of_range_do_not_panic() {
         assert_eq!(Timestamp::from_millis(-1).as_secs(), -1);
-        assert_eq!(Timestamp::from_millis(i64::MAX).to_string(), format!("{} ms after 1970", i64::MAX));
+        assert_eq!(
+            Timestamp::from_millis(i64::MAX).to_string(),
+            format!("{} ms after 1970", i64::MAX)
+        );
     }
 }

@@ -7,7 +7,9 @@
 //! 4. Whoever finds a pending claim waits for its verdict, and is refused only by a confirmed one whose holder runs. A
 //!    claim whose holder has ended, or was refused, is taken over; so is one that stays pending for longer than an
 //!    invocation lives. The last is safe, as confirming a claim is conditional on still having it.
-//! 5. The verdict is recorded before it is answered, so that the same question has the same answer.
+//! 5. A run that the holder started goes on as a member of its claim: the claim is taken over only when they have all
+//!    ended.
+//! 6. The verdict is recorded before it is answered, so that the same question has the same answer.
 //!
 //! Every step may be repeated after a crash, a lost reply or a throttled call.
 
@@ -43,6 +45,9 @@ const POLL: Duration = Duration::from_millis(150);
 
 /// Before a failed call is made again (the SDK has tried four times by then), and as much again at random.
 const PAUSE: Duration = Duration::from_millis(400);
+
+/// Most runs under one claim. DynamoDB takes items of up to 400 KB; a longer list is nobody's plan.
+const MEMBERS_MOST: usize = 100;
 
 /// Time left for the answer when waiting ends.
 const MARGIN: Duration = Duration::from_secs(3);
@@ -168,10 +173,6 @@ where
             tracing::info!(executionArn = %me.arn, retry = ask.retry, "asked again; the verdict stands");
             return Ok(Begun::Answered(verdict));
         }
-        if record.under.is_some() {
-            // Left by an attempt that crashed before its verdict; the ancestor may have ended since.
-            self.store.note_ancestor(&me.arn, question, None).await?;
-        }
         Ok(Begun::Turn(Turn {
             ask,
             holder: Holder {
@@ -217,7 +218,7 @@ where
         if claim.holder == turn.holder {
             return match claim.state {
                 ClaimState::Confirmed => self.proceed(turn).await,
-                ClaimState::Pending => self.examine(turn).await,
+                ClaimState::Pending => self.examine(turn, &claim.members).await,
             };
         }
         self.contest(turn, &claim).await
@@ -247,9 +248,9 @@ where
             return Ok(Step::Wait);
         }
         match claim.state {
-            ClaimState::Confirmed if is_ancestor => self.go_under(turn, claim).await,
+            ClaimState::Confirmed if is_ancestor => self.join(turn, claim).await,
             ClaimState::Confirmed => self.conclude(turn, Ruling::Refuse, vec![Overlap::with(&running)]).await,
-            ClaimState::Pending if self.clock.now().since(claim.taken) > PENDING_LIFE => {
+            ClaimState::Pending if self.clock.now().since(claim.changed) > PENDING_LIFE => {
                 self.take_over(turn, claim).await
             }
             ClaimState::Pending => {
@@ -260,31 +261,50 @@ where
     }
 
     async fn take_over(&self, turn: &mut Turn<'_>, seen: &Claim) -> Result<Step, Error> {
-        let now = self.clock.now();
-        if self.store.take_over(turn.me.arn.machine(), seen, &turn.holder, now).await? {
-            return self.examine(turn).await;
+        let mut claim = Claim::new(&turn.holder, self.clock.now());
+        if seen.holder.run == turn.holder.run {
+            claim.members.clone_from(&seen.members);
+        }
+        if self.store.replace(turn.me.arn.machine(), seen, &claim).await? {
+            return self.examine(turn, &claim.members).await;
         }
         Ok(Step::Again)
     }
 
-    /// The run was started by the holder of the claim: it goes on under that claim, as long as it lasts.
-    ///
-    /// The note comes before the second look at the claim: a run that takes the claim over reads the notes after it has
-    /// it, so one of the two sees the other.
-    async fn go_under(&self, turn: &mut Turn<'_>, claim: &Claim) -> Result<Step, Error> {
-        let (run, ancestor) = (&turn.me.arn, &claim.holder.run);
-        if !self.store.note_ancestor(run, turn.question, Some(ancestor)).await? {
-            return Ok(Step::Again);
+    /// The run was started by the holder of the claim, and goes on under it.
+    async fn join(&self, turn: &mut Turn<'_>, seen: &Claim) -> Result<Step, Error> {
+        let me = &turn.me.arn;
+        if seen.members.contains(me) {
+            return self.proceed(turn).await;
         }
-        if self.store.read(run.machine()).await?.as_ref() != Some(claim) {
-            self.store.note_ancestor(run, turn.question, None).await?;
-            return Ok(Step::Again);
+        let mut claim = seen.clone();
+        claim.joins += 1;
+        claim.changed = self.clock.now();
+        if claim.members.len() >= MEMBERS_MOST {
+            claim.members.clear();
+            for member in &seen.members {
+                if self.running(member).await?.is_some() {
+                    claim.members.push(member.clone());
+                }
+            }
+            if claim.members.len() >= MEMBERS_MOST {
+                let problem = format!(
+                    "names {}, which has {MEMBERS_MOST} runs under its claim already; it takes no more",
+                    seen.holder.run.name()
+                );
+                return Err(BadRequest::new("ignoreAncestors", problem).into());
+            }
         }
-        self.conclude(turn, Ruling::Proceed, Vec::new()).await
+        claim.members.push(me.clone());
+        claim.members.sort();
+        if self.store.replace(me.machine(), seen, &claim).await? {
+            return self.proceed(turn).await;
+        }
+        Ok(Step::Again)
     }
 
     /// The run has the claim, pending: is anybody in the way who never asked, or who asked for another pipeline?
-    async fn examine(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
+    async fn examine(&self, turn: &mut Turn<'_>, members: &[ExecutionArn]) -> Result<Step, Error> {
         let mut in_the_way = Vec::new();
         for machine in &turn.ask.also_check {
             let Some(claim) = self.store.read(machine).await? else { continue };
@@ -309,7 +329,7 @@ where
                 }
             }
         }
-        in_the_way.extend(self.strays(turn).await?);
+        in_the_way.extend(self.strays(turn, members).await?);
         if turn.ask.policy == Policy::CancelOlder {
             let mine = |run: &&Execution| run.arn.machine() == turn.me.arn.machine() && run.is_older_than(&turn.me);
             let (stop, keep): (Vec<_>, Vec<_>) = in_the_way.iter().partition(mine);
@@ -326,7 +346,7 @@ where
             }
             return Ok(Step::Again);
         }
-        in_the_way.sort_by(|a, b| (a.since, &a.arn).cmp(&(b.since, &b.arn)));
+        sort_by_age(&mut in_the_way);
         in_the_way.dedup();
         self.give_back_pending(turn).await?;
         let overlapping = in_the_way.iter().map(Overlap::with).collect();
@@ -334,30 +354,37 @@ where
     }
 
     /// The running executions that the claim does not speak for: at most [`LISTED_MOST`], unless all are to be stopped.
-    async fn strays(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
-        let listed = self.list(turn).await?;
-        let runs: Vec<ExecutionArn> = listed.iter().map(|run| run.arn.clone()).collect();
+    async fn strays(&self, turn: &mut Turn<'_>, members: &[ExecutionArn]) -> Result<Vec<Execution>, Error> {
         let began = self.clock.now();
-        let suspects = loop {
+        let mut unclear = self.list(turn).await?;
+        unclear.retain(|run| !members.contains(&run.arn));
+        let mut suspects = Vec::new();
+        loop {
+            let runs: Vec<ExecutionArn> = unclear.iter().map(|run| run.arn.clone()).collect();
             let records = self.store.records(&runs).await?;
             let now = self.clock.now();
-            let seen = |run: &Execution| sighting(run, records.get(&run.arn), &turn.me, now);
-            let unclear = listed.iter().any(|run| seen(run) == Sighting::Unclear);
-            if !unclear || now.since(began) >= RECORD_WAIT {
-                break listed.iter().filter(|run| seen(run) != Sighting::Harmless).collect::<Vec<_>>();
+            for run in std::mem::take(&mut unclear) {
+                match sighting(&run, records.get(&run.arn), &turn.me, now) {
+                    Sighting::Harmless => {}
+                    Sighting::Unclear => unclear.push(run),
+                    Sighting::Suspect => suspects.push(run),
+                }
+            }
+            if unclear.is_empty() || now.since(began) >= RECORD_WAIT {
+                break;
             }
             if !self.time_left(turn.deadline) {
                 return Err(Error::Undecided("an older run may be about to ask".to_owned()));
             }
             self.clock.sleep(POLL + self.clock.jitter(POLL)).await;
-        };
+        }
+        suspects.append(&mut unclear);
+        sort_by_age(&mut suspects);
         let most = if turn.ask.policy == Policy::CancelOlder { usize::MAX } else { LISTED_MOST };
         let mut strays = Vec::new();
         for suspect in suspects {
             // A run that has ended may be listed for a while.
-            if let Some(run) = self.executions.describe(&suspect.arn).await?
-                && run.status == Status::Running
-            {
+            if let Some(run) = self.running(&suspect.arn).await? {
                 strays.push(run);
                 if strays.len() == most {
                     break;
@@ -367,8 +394,7 @@ where
         Ok(strays)
     }
 
-    /// Every running execution of the run's own pipeline and those that it also checks, oldest first, without itself and
-    /// its ancestors.
+    /// Every running execution of the run's own pipeline and those that it also checks, without itself and its ancestors.
     async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
         if let Some(listed) = &turn.listed {
             return Ok(listed.clone());
@@ -380,7 +406,6 @@ where
             all.extend(self.list_one(at, machine).await?);
         }
         all.retain(|run| run.arn != turn.me.arn && !turn.ask.ignore_ancestors.contains(&run.arn));
-        all.sort_by(|a, b| (a.since, &a.arn).cmp(&(b.since, &b.arn)));
         turn.listed = Some(all.clone());
         Ok(all)
     }
@@ -398,29 +423,40 @@ where
         })
     }
 
-    /// Whether the holder of `claim` runs, and may have it.
+    /// Whether the holder of `claim` runs, or a member of it.
     async fn standing(&self, claim: &Claim) -> Result<Standing, Error> {
-        let now = self.clock.now();
-        Ok(match self.executions.describe(&claim.holder.run).await? {
-            Some(run) if run.status == Status::Running => {
-                // An attempt that was overtaken by a refusal, and crashed, leaves a claim that is worth nothing, while
-                // the run may live on in a Catch.
-                let records = self.store.records(std::slice::from_ref(&claim.holder.run)).await?;
-                let verdict = records.get(&claim.holder.run).and_then(|record| record.verdict.as_ref());
-                match verdict.map(|verdict| verdict.ruling) {
-                    Some(Ruling::Refuse) => Standing::Ended,
-                    _ => Standing::Running(run),
-                }
+        let mut runs = vec![claim.holder.run.clone()];
+        runs.extend(claim.members.iter().cloned());
+        // An attempt that was overtaken by a refusal, and crashed, leaves a claim that is worth nothing, while the run may
+        // live on in a Catch.
+        let records = self.store.records(&runs).await?;
+        let refused = |run: &ExecutionArn| {
+            let verdict = records.get(run).and_then(|record| record.verdict.as_ref());
+            verdict.is_some_and(|verdict| verdict.ruling == Ruling::Refuse)
+        };
+        let mut unsure = false;
+        for run in runs.iter().filter(|run| !refused(run)) {
+            let redrive = if *run == claim.holder.run { claim.holder.redrive } else { 0 };
+            let now = self.clock.now();
+            match self.executions.describe(run).await? {
+                Some(run) if run.status == Status::Running => return Ok(Standing::Running(run)),
+                // As it was before the redrive at which it took the claim.
+                Some(run) if run.redrive < redrive => unsure = true,
+                Some(Execution {
+                    status: Status::Stopped(at),
+                    ..
+                }) if now.since(at) < SETTLED => unsure = true,
+                None if now.since(claim.changed) < SETTLED => unsure = true,
+                _ => {}
             }
-            // As it was before the redrive at which it took the claim.
-            Some(run) if run.redrive < claim.holder.redrive => Standing::Unsure,
-            Some(Execution {
-                status: Status::Stopped(at),
-                ..
-            }) if now.since(at) < SETTLED => Standing::Unsure,
-            None if now.since(claim.taken) < SETTLED => Standing::Unsure,
-            _ => Standing::Ended,
-        })
+        }
+        Ok(if unsure { Standing::Unsure } else { Standing::Ended })
+    }
+
+    /// The execution, if it runs.
+    async fn running(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
+        let run = self.executions.describe(run).await?;
+        Ok(run.filter(|run| run.status == Status::Running))
     }
 
     /// Stops an older run of the same pipeline.
@@ -465,6 +501,10 @@ where
         );
         Ok(Step::Done(recorded))
     }
+}
+
+fn sort_by_age(runs: &mut [Execution]) {
+    runs.sort_by(|a, b| (a.since, &a.arn).cmp(&(b.since, &b.arn)));
 }
 
 fn superseded() -> Error {

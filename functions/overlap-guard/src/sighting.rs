@@ -24,8 +24,8 @@ pub enum Sighting {
 /// What `listed` means to `me`, who has the claim, at `now`.
 ///
 /// A run with a record contends for the claim like everybody else, so it is never refused for being seen: a newer
-/// claimant and an older run would refuse each other, and both would end. One that was let through is different: it goes
-/// on without the claim that it once had (it was redriven past the guard, or its ancestor has ended).
+/// claimant and an older run would refuse each other, and both would end. One that was let through is different: it was
+/// redriven past the guard, and goes on without the claim that it once had.
 #[must_use]
 pub fn sighting(listed: &Execution, record: Option<&Record>, me: &Execution, now: Timestamp) -> Sighting {
     let Some(record) = record else {
@@ -35,13 +35,9 @@ pub fn sighting(listed: &Execution, record: Option<&Record>, me: &Execution, now
             true => Sighting::Unclear,
         };
     };
-    let under_another = record.under.as_ref().is_some_and(|ancestor| *ancestor != me.arn);
     match record.verdict.as_ref().map(|verdict| verdict.ruling) {
-        Some(Ruling::Refuse) => Sighting::Harmless,
-        Some(Ruling::Proceed) if record.under.as_ref() == Some(&me.arn) => Sighting::Harmless,
+        None | Some(Ruling::Refuse) => Sighting::Harmless,
         Some(Ruling::Proceed) => Sighting::Suspect,
-        None if under_another => Sighting::Unclear,
-        None => Sighting::Harmless,
     }
 }
 
@@ -55,25 +51,20 @@ mod tests {
 
     fn run(name: &str, since: i64) -> Execution {
         Execution {
-            arn: arn(name),
+            arn: ExecutionArn::parse(&format!("arn:aws:states:us-east-1:123456789012:execution:m:{name}")).unwrap(),
             since: Timestamp::from_millis(since),
             redrive: 0,
             status: Status::Running,
         }
     }
 
-    fn arn(name: &str) -> ExecutionArn {
-        ExecutionArn::parse(&format!("arn:aws:states:us-east-1:123456789012:execution:m:{name}")).unwrap()
-    }
-
     #[allow(clippy::unnecessary_wraps, reason = "as the function takes it")]
-    fn record(ruling: Option<Ruling>, under: Option<&str>) -> Option<Record> {
+    fn record(ruling: Option<Ruling>) -> Option<Record> {
         Some(Record {
             question: Question {
                 redrive: 0,
                 entered: Timestamp::from_millis(0),
             },
-            under: under.map(arn),
             verdict: ruling.map(|ruling| Verdict {
                 ruling,
                 overlapping: vec![],
@@ -91,14 +82,10 @@ mod tests {
             ("older, never asked, just started", 99_000, None, Unclear),
             ("older, never asked, runs for long", 1_000, None, Suspect),
             ("newer, never asked", 100_500, None, Harmless),
-            ("contends", 99_000, record(None, None), Harmless),
-            ("was refused, and lives on in a Catch", 99_000, record(Some(Refuse), None), Harmless),
-            ("was let through, and has no claim", 99_000, record(Some(Proceed), None), Suspect),
-            ("the same, redriven after I started", 100_500, record(Some(Proceed), None), Suspect),
-            ("goes on under my claim", 100_500, record(Some(Proceed), Some("me")), Harmless),
-            ("is about to, under my claim", 100_500, record(None, Some("me")), Harmless),
-            ("goes on under an ended ancestor", 100_500, record(Some(Proceed), Some("gone")), Suspect),
-            ("is about to, under an ended ancestor", 100_500, record(None, Some("gone")), Unclear),
+            ("contends", 99_000, record(None), Harmless),
+            ("was refused, and lives on in a Catch", 99_000, record(Some(Refuse)), Harmless),
+            ("was let through, and has no claim", 99_000, record(Some(Proceed)), Suspect),
+            ("the same, redriven after I started", 100_500, record(Some(Proceed)), Suspect),
         ] {
             assert_eq!(sighting(&run("other", since), record.as_ref(), &me, now), expected, "{what}");
         }

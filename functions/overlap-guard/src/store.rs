@@ -31,8 +31,6 @@ pub struct Question {
 pub struct Record {
     /// Its latest question.
     pub question: Question,
-    /// The ancestor under whose claim it goes on, or is about to.
-    pub under: Option<ExecutionArn>,
     /// The answer, once there is one. It is never changed.
     pub verdict: Option<Verdict>,
 }
@@ -72,8 +70,26 @@ pub struct Claim {
     pub holder: Holder,
     /// Whether the holder's check for runs that never asked is done.
     pub state: ClaimState,
-    /// When it was taken.
-    pub taken: Timestamp,
+    /// When it was taken, or last joined.
+    pub changed: Timestamp,
+    /// Runs that the holder started and that go on under its claim; sorted.
+    pub members: Vec<ExecutionArn>,
+    /// How often the members changed.
+    pub joins: u32,
+}
+
+impl Claim {
+    /// The claim as it begins: pending, and `holder`'s alone.
+    #[must_use]
+    pub fn new(holder: &Holder, now: Timestamp) -> Self {
+        Self {
+            holder: holder.clone(),
+            state: ClaimState::Pending,
+            changed: now,
+            members: Vec::new(),
+            joins: 0,
+        }
+    }
 }
 
 /// How far a claim is.
@@ -97,15 +113,6 @@ pub trait Records {
         runs: &[ExecutionArn],
     ) -> impl Future<Output = Result<HashMap<ExecutionArn, Record>, CallError>>;
 
-    /// Notes that `run` is about to go on under the claim of `ancestor`, or no longer is. `false` if `question` is not
-    /// the latest any more, or is answered.
-    fn note_ancestor(
-        &self,
-        run: &ExecutionArn,
-        question: Question,
-        ancestor: Option<&ExecutionArn>,
-    ) -> impl Future<Output = Result<bool, CallError>>;
-
     /// Records the answer unless there is one; answers what is recorded then. `None` if a later question was asked.
     fn decide(
         &self,
@@ -128,13 +135,12 @@ pub trait Claims {
     /// The claim as it is, consistent.
     fn read(&self, machine: &StateMachineArn) -> impl Future<Output = Result<Option<Claim>, CallError>>;
 
-    /// Takes the claim from a holder that has ended, if it is still as it was `seen`. It is pending then.
-    fn take_over(
+    /// Puts `claim` in the place of what was `seen`, if it is still as it was.
+    fn replace(
         &self,
         machine: &StateMachineArn,
         seen: &Claim,
-        holder: &Holder,
-        now: Timestamp,
+        claim: &Claim,
     ) -> impl Future<Output = Result<bool, CallError>>;
 
     /// Confirms the claim of `holder`; `false` if it has it no longer.

@@ -245,6 +245,7 @@ struct Ready {
 struct Process {
     child: Mutex<Child>,
     stdin: Option<ChildStdin>,
+    ready: bool,
 }
 
 impl Process {
@@ -254,7 +255,7 @@ impl Process {
         state: &StateDir,
         port: Option<u16>,
     ) -> Result<(Self, Ready), Error> {
-        let (process, lines) = Self::spawn(&python, workspace, state, port)?;
+        let (mut process, lines) = Self::spawn(&python, workspace, state, port)?;
         let first = tokio::task::spawn_blocking(move || lines.recv_timeout(READY_WITHIN))
             .await
             .map_err(|error| Error::unexpected("the thread that reads the local cloud", error))?;
@@ -279,7 +280,10 @@ impl Process {
             })
         })?;
         match serde_json::from_str(&line) {
-            Ok(Greeting::Ready(ready)) => Ok((process, ready)),
+            Ok(Greeting::Ready(ready)) => {
+                process.ready = true;
+                Ok((process, ready))
+            }
             Ok(Greeting::Failed { error }) => Err(failed(error)),
             Err(_) => Err(failed(format!("its first line is `{line}`"))),
         }
@@ -319,6 +323,7 @@ impl Process {
         let stdout = child.stdout.take();
         let process = Self {
             child: Mutex::new(child),
+            ready: false,
             stdin,
         };
         let (send, lines) = mpsc::channel();
@@ -357,7 +362,8 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        if self.await_end(ENDED_WITHIN).is_none() {
+        // Before it serves it does not look at its standard input, and there is nothing yet that it should put in order.
+        if !self.ready || self.await_end(ENDED_WITHIN).is_none() {
             let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
             let _ = child.kill();
             let _ = child.wait();

@@ -5,6 +5,9 @@
 //! through the emulator's CloudFormation and SAM transform, with the functions as plain processes behind its Lambda
 //! runtime API. It listens on 127.0.0.1 alone, and ends when the process that started it ends, however that ends.
 //!
+//! When something goes wrong, the log is `target/local-cloud/run-<pid>/cloud.log`; the next start removes the folder of
+//! a process that has ended. It runs where Python 3.10 and a Unix are: Linux, macOS.
+//!
 //! ```no_run
 //! use local_cloud::{Cloud, Stack};
 //! use serde_json::json;

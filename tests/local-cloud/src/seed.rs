@@ -21,9 +21,11 @@ pub struct Seeds {
     pub executions: Vec<Execution>,
 }
 
-/// Deploys the fleet.
+/// Deploys the fleet, with all of its policies switched on.
 pub async fn fleet(account: &Account) -> Result<Deployed, Error> {
-    account.deploy(Stack::fleet()).await
+    account
+        .deploy(Stack::fleet().parameter("AllowStopExecution", "true"))
+        .await
 }
 
 /// Deploys the example `orders-nightly`, with the fleet's guard.
@@ -45,8 +47,20 @@ pub fn orders_nightly_input() -> Value {
     json!({"date": "2026-01-31"})
 }
 
-/// Starts the executions: one that runs for an hour, and one that the guard refuses because of it.
-pub async fn executions(account: &Account, orders_nightly: &Deployed) -> Result<Vec<Execution>, Error> {
+/// Deploys the pipelines that never ask the guard by themselves: the sample events ask for their runs.
+pub async fn quiet_pipelines(account: &Account) -> Result<Deployed, Error> {
+    account
+        .deploy(Stack::new("seeds", "tests/local-cloud/seeds/template.yaml"))
+        .await
+}
+
+/// Starts the executions that `events/` speaks of: of `orders-nightly` one that runs for an hour, and one that the guard
+/// refuses because of it; of the quiet pipelines some that run for a day.
+pub async fn executions(
+    account: &Account,
+    orders_nightly: &Deployed,
+    quiet: &Deployed,
+) -> Result<Vec<Execution>, Error> {
     let machine = orders_nightly_machine(orders_nightly)?;
     let mut long = orders_nightly_input();
     long["seconds"] = json!(3600);
@@ -56,7 +70,22 @@ pub async fn executions(account: &Account, orders_nightly: &Deployed) -> Result<
         .start_execution(machine, "second", &orders_nightly_input())
         .await?;
     let second = account.wait_for_execution_within(&second, SEEDED_WITHIN).await?;
-    Ok(vec![account.execution(&first).await?, second])
+    let mut seeded = vec![account.execution(&first).await?, second];
+    for (output, name) in [
+        ("OrdersReportStateMachineArn", "report-1"),
+        ("OrdersReportStateMachineArn", "report-2"),
+        ("OrdersReportStateMachineArn", "report-3"),
+        ("OrdersRestoreStateMachineArn", "restore-1"),
+        ("OrdersImportStateMachineArn", "import-1"),
+        ("OrdersImportStateMachineArn", "import-2"),
+        ("OrdersAuditStateMachineArn", "audit-1"),
+        ("OrdersFamilyStateMachineArn", "family-1"),
+        ("OrdersFamilyStateMachineArn", "family-2"),
+    ] {
+        let run = account.start_execution(quiet.output(output)?, name, &json!({})).await?;
+        seeded.push(account.execution(&run).await?);
+    }
+    Ok(seeded)
 }
 
 /// Waits until an execution has left its first state, which is the guard.
@@ -88,10 +117,11 @@ async fn past_the_guard(account: &Account, arn: &str) -> Result<(), Error> {
 pub async fn seed(account: &Account) -> Result<Seeds, Error> {
     let fleet = fleet(account).await?;
     let example = orders_nightly(account, &fleet).await?;
-    let executions = executions(account, &example).await?;
+    let quiet = quiet_pipelines(account).await?;
+    let executions = executions(account, &example, &quiet).await?;
     Ok(Seeds {
         fleet,
-        examples: vec![example],
+        examples: vec![example, quiet],
         executions,
     })
 }

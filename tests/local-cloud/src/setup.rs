@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::{Output, Stdio},
+    time::Duration,
 };
 
 use tokio::process::Command;
@@ -40,8 +41,11 @@ pub async fn python(workspace: &Workspace, progress: &Progress) -> Result<PathBu
     let mut ours = try_lock(&turn)?;
     if ours.is_none() {
         step.announce("waiting for another process that installs it");
-        let theirs = tokio::task::spawn_blocking(move || lock(&turn)).await;
-        ours = Some(theirs.map_err(|error| Error::unexpected("the thread that waits", error))??);
+    }
+    while ours.is_none() {
+        // Not a blocking lock: its thread would hold up the end of this process.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        ours = try_lock(&turn)?;
     }
 
     let venv = Venv::new(dir.join("venv"));

@@ -140,21 +140,20 @@ fn axis(total: Duration, columns: usize) -> String {
         1_800_000,
     ];
     let column = |millis: u64| eighths(Duration::from_millis(millis), total, columns) / 8;
-    let step = STEPS.into_iter().find(|&step| column(step) >= 8).unwrap_or(3_600_000);
+    let label = |millis: u64, step: u64| match step {
+        ..1000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        _ => format!("{} s", millis / 1000),
+    };
+    let end = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
+    let fits = |step: &u64| column(*step) >= label(end, *step).len() + 2;
+    let step = STEPS.into_iter().find(fits).unwrap_or(3_600_000);
     let mut line = String::new();
     for millis in (0..).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
-        let label = if step < 1000 {
-            format!("{}.{} s", millis / 1000, millis % 1000 / 100)
-        } else {
-            format!("{} s", millis / 1000)
-        };
-        let at = column(millis);
+        let (at, label) = (column(millis), label(millis, step));
         if at + label.len() > columns {
             break;
         }
-        while line.len() < at {
-            line.push(' ');
-        }
+        line.push_str(&" ".repeat(at - line.len()));
         line.push_str(&label);
     }
     line
@@ -229,7 +228,7 @@ mod tests {
         assert_eq!(
             lines(&render(&rows, 80, Paint::Plain)),
             [
-                "             0 s         2 s",
+                "             0 s   1 s   2 s",
                 "  nightly-1  ███████████████████  went through",
                 "  nightly-2  ▌                    refused by nightly-1: OverlapGuard.Overlapping",
             ]

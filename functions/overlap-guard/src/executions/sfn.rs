@@ -1,9 +1,9 @@
 //! The adapter to Step Functions.
 
 use aws_sdk_sfn::Client;
-use aws_sdk_sfn::error::ProvideErrorMetadata;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::operation::list_executions::ListExecutionsError;
+use aws_sdk_sfn::operation::stop_execution::StopExecutionError;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
@@ -32,7 +32,13 @@ impl SfnExecutions {
 
 impl Executions for SfnExecutions {
     async fn describe(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
-        let found = match self.client.describe_execution().execution_arn(run.as_str()).send().await {
+        let found = match self
+            .client
+            .describe_execution()
+            .execution_arn(run.as_str())
+            .send()
+            .await
+        {
             Ok(found) => found,
             Err(error) => {
                 return match error.as_service_error() {
@@ -45,7 +51,11 @@ impl Executions for SfnExecutions {
             arn: run.clone(),
             since: found.redrive_date.unwrap_or(found.start_date).into(),
             redrive: count(found.redrive_count),
-            status: status(&found.status, found.error.as_deref(), found.stop_date.map(Timestamp::from)),
+            status: status(
+                &found.status,
+                found.error.as_deref(),
+                found.stop_date.map(Timestamp::from),
+            ),
         }))
     }
 
@@ -59,10 +69,12 @@ impl Executions for SfnExecutions {
             .into_paginator()
             .send();
         let mut running = Vec::new();
+        let mut more = false;
         // A page may be short, or empty, with more to come: only the missing token ends the list.
         while let Some(page) = pages.next().await {
             match page {
                 Ok(page) => {
+                    more = page.next_token.is_some_and(|token| !token.is_empty());
                     for item in page.executions {
                         running.push(listed(&item)?);
                     }
@@ -76,17 +88,26 @@ impl Executions for SfnExecutions {
                 }
             }
         }
+        if more {
+            // The SDK ends the list, without an error, where a page's token is the one that asked for it.
+            return Err(CallError::malformed(LIST, "the token of the next page did not change"));
+        }
         Ok(Listed::Running(running))
     }
 
     async fn stop(&self, run: &ExecutionArn, cause: &str) -> Result<(), CallError> {
         let cause: String = cause.chars().take(CAUSE_CHARS).collect();
-        let call = self.client.stop_execution().execution_arn(run.as_str()).error(CANCELLED).cause(cause);
+        let call = self
+            .client
+            .stop_execution()
+            .execution_arn(run.as_str())
+            .error(CANCELLED)
+            .cause(cause);
         match call.send().await {
+            // Also for one that has ended: none of the errors that the API reference lists is for that.
             Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error().and_then(ProvideErrorMetadata::code) {
-                // It ended a moment ago: AWS answers ValidationException for an execution that is not running.
-                Some("ExecutionDoesNotExist" | "ValidationException") => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(StopExecutionError::ExecutionDoesNotExist(_)) => Ok(()),
                 _ => Err(CallError::new(STOP, &error)),
             },
         }
@@ -94,7 +115,8 @@ impl Executions for SfnExecutions {
 }
 
 fn listed(item: &ExecutionListItem) -> Result<Execution, CallError> {
-    let arn = ExecutionArn::parse(&item.execution_arn).map_err(|error| CallError::malformed(LIST, error.to_string()))?;
+    let arn =
+        ExecutionArn::parse(&item.execution_arn).map_err(|error| CallError::malformed(LIST, error.to_string()))?;
     Ok(Execution {
         arn,
         since: item.redrive_date.unwrap_or(item.start_date).into(),

@@ -2,8 +2,8 @@
 //!
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
-//! | record | `RUN#<execution arn>` | `GUARD` | `redrive`, `entered`, `arrived`, `under?`, `ruling?`, `overlapping?` (JSON), `expires` |
-//! | claim | `GUARD#<state machine arn>` | `CLAIM` | `holder`, `redrive`, `claimState`, `taken` |
+//! | record | `RUN#<execution arn>` | `GUARD` | `redrive`, `entered`, `arrived`, `ruling?`, `overlapping?` (JSON), `expires` |
+//! | claim | `GUARD#<state machine arn>` | `CLAIM` | `holder`, `redrive`, `claimState`, `changed`, `members?` (set), `joins` |
 //!
 //! Times are milliseconds since the epoch, `expires` is seconds (time to live). Every write is conditional.
 
@@ -50,7 +50,6 @@ impl Records for DynamoStore {
     async fn arrive(&self, run: &ExecutionArn, question: Question, now: Timestamp) -> Result<Record, CallError> {
         let fresh = Record {
             question,
-            under: None,
             verdict: None,
         };
         let expires = now.as_secs() + i64::from(EXECUTION_DAYS) * 24 * 60 * 60;
@@ -90,9 +89,19 @@ impl Records for DynamoStore {
             let keys = by_pk.values().map(|run| key(record_pk(run), "GUARD")).collect();
             let mut wanted = self.consistent(keys)?;
             for tries in 1.. {
-                let answer = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
+                let answer = self
+                    .client
+                    .batch_get_item()
+                    .request_items(&self.table, wanted)
+                    .send()
+                    .await;
                 let answer = answer.map_err(|error| CallError::new(BATCH_GET, &error))?;
-                for item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
+                for item in answer
+                    .responses
+                    .unwrap_or_default()
+                    .remove(&self.table)
+                    .unwrap_or_default()
+                {
                     let pk = text(BATCH_GET, &item, "pk")?;
                     if let Some(run) = by_pk.get(pk) {
                         found.insert((*run).clone(), read_record(BATCH_GET, &item)?);
@@ -102,39 +111,16 @@ impl Records for DynamoStore {
                 match left.map(|left| left.keys).filter(|keys| !keys.is_empty()) {
                     None => break,
                     Some(_) if tries == BATCH_TRIES => {
-                        return Err(CallError::malformed(BATCH_GET, "keys were left unprocessed again and again"));
+                        return Err(CallError::malformed(
+                            BATCH_GET,
+                            "keys were left unprocessed again and again",
+                        ));
                     }
                     Some(keys) => wanted = self.consistent(keys)?,
                 }
             }
         }
         Ok(found)
-    }
-
-    async fn note_ancestor(
-        &self,
-        run: &ExecutionArn,
-        question: Question,
-        ancestor: Option<&ExecutionArn>,
-    ) -> Result<bool, CallError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(record_pk(run), "GUARD")))
-            .condition_expression("redrive = :redrive AND entered = :entered AND attribute_not_exists(ruling)")
-            .expression_attribute_names("#under", "under")
-            .expression_attribute_values(":redrive", n(question.redrive))
-            .expression_attribute_values(":entered", n(question.entered.as_millis()));
-        let update = match ancestor {
-            Some(ancestor) => update
-                .update_expression("SET #under = :under")
-                .expression_attribute_values(":under", s(ancestor.as_str())),
-            None => update.update_expression("REMOVE #under"),
-        };
-        met(UPDATE, update.send().await, |error| {
-            matches!(error, UpdateItemError::ConditionalCheckFailedException(_))
-        })
     }
 
     async fn decide(
@@ -174,21 +160,18 @@ impl Records for DynamoStore {
 
 impl Claims for DynamoStore {
     async fn claim(&self, machine: &StateMachineArn, holder: &Holder, now: Timestamp) -> Result<Claim, CallError> {
+        let claim = Claim::new(holder, now);
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(claim_item(machine, holder, now)))
+            .set_item(Some(claim_item(machine, &claim)))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match put {
-            Ok(_) => Ok(Claim {
-                holder: holder.clone(),
-                state: ClaimState::Pending,
-                taken: now,
-            }),
+            Ok(_) => Ok(claim),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(seen)) => {
                     read_claim(PUT, seen.item.as_ref().unwrap_or(&Item::new()))
@@ -211,26 +194,25 @@ impl Claims for DynamoStore {
         got.item.map(|item| read_claim(GET, &item)).transpose()
     }
 
-    async fn take_over(
-        &self,
-        machine: &StateMachineArn,
-        seen: &Claim,
-        holder: &Holder,
-        now: Timestamp,
-    ) -> Result<bool, CallError> {
+    async fn replace(&self, machine: &StateMachineArn, seen: &Claim, claim: &Claim) -> Result<bool, CallError> {
         let put = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(claim_item(machine, holder, now)))
-            .condition_expression("holder = :holder AND redrive = :redrive AND claimState = :state AND taken = :taken")
+            .set_item(Some(claim_item(machine, claim)))
+            .condition_expression(
+                "holder = :holder AND redrive = :redrive AND claimState = :state AND changed = :changed AND joins = :joins",
+            )
             .expression_attribute_values(":holder", s(seen.holder.run.as_str()))
             .expression_attribute_values(":redrive", n(seen.holder.redrive))
             .expression_attribute_values(":state", s(state_text(seen.state)))
-            .expression_attribute_values(":taken", n(seen.taken.as_millis()))
+            .expression_attribute_values(":changed", n(seen.changed.as_millis()))
+            .expression_attribute_values(":joins", n(seen.joins))
             .send()
             .await;
-        met(PUT, put, |error| matches!(error, PutItemError::ConditionalCheckFailedException(_)))
+        met(PUT, put, |error| {
+            matches!(error, PutItemError::ConditionalCheckFailedException(_))
+        })
     }
 
     async fn confirm(&self, machine: &StateMachineArn, holder: &Holder) -> Result<bool, CallError> {
@@ -251,12 +233,7 @@ impl Claims for DynamoStore {
         })
     }
 
-    async fn give_back(
-        &self,
-        machine: &StateMachineArn,
-        holder: &Holder,
-        state: ClaimState,
-    ) -> Result<(), CallError> {
+    async fn give_back(&self, machine: &StateMachineArn, holder: &Holder, state: ClaimState) -> Result<(), CallError> {
         use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
         let delete = self
             .client
@@ -287,14 +264,13 @@ impl DynamoStore {
 }
 
 /// Whether the condition of a write was met; an error if the write failed for any other reason.
-fn met<T, E, R>(
+fn met<T, E>(
     api: &'static str,
-    result: Result<T, aws_sdk_dynamodb::error::SdkError<E, R>>,
+    result: Result<T, aws_sdk_dynamodb::error::SdkError<E>>,
     is_condition: impl FnOnce(&E) -> bool,
 ) -> Result<bool, CallError>
 where
     E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
 {
     match result {
         Ok(_) => Ok(true),
@@ -315,12 +291,18 @@ fn key(pk: AttributeValue, sk: &str) -> Item {
     Item::from([("pk".to_owned(), pk), ("sk".to_owned(), s(sk))])
 }
 
-fn claim_item(machine: &StateMachineArn, holder: &Holder, now: Timestamp) -> Item {
+fn claim_item(machine: &StateMachineArn, claim: &Claim) -> Item {
     let mut item = key(claim_pk(machine), "CLAIM");
-    item.insert("holder".to_owned(), s(holder.run.as_str()));
-    item.insert("redrive".to_owned(), n(holder.redrive));
-    item.insert("claimState".to_owned(), s(state_text(ClaimState::Pending)));
-    item.insert("taken".to_owned(), n(now.as_millis()));
+    item.insert("holder".to_owned(), s(claim.holder.run.as_str()));
+    item.insert("redrive".to_owned(), n(claim.holder.redrive));
+    item.insert("claimState".to_owned(), s(state_text(claim.state)));
+    item.insert("changed".to_owned(), n(claim.changed.as_millis()));
+    item.insert("joins".to_owned(), n(claim.joins));
+    // DynamoDB has no empty sets.
+    if !claim.members.is_empty() {
+        let members = claim.members.iter().map(ToString::to_string).collect();
+        item.insert("members".to_owned(), AttributeValue::Ss(members));
+    }
     item
 }
 
@@ -331,7 +313,7 @@ fn read_record(api: &'static str, item: &Item) -> Result<Record, CallError> {
             ruling: match text(api, item, "ruling")? {
                 "proceed" => Ruling::Proceed,
                 "refuse" => Ruling::Refuse,
-                other => return Err(unreadable(api, "ruling", other)),
+                other => return Err(unreadable(api, "ruling", &format!("it is \"{other}\""))),
             },
             overlapping: serde_json::from_str(text(api, item, "overlapping")?)
                 .map_err(|error| unreadable(api, "overlapping", &error.to_string()))?,
@@ -341,10 +323,6 @@ fn read_record(api: &'static str, item: &Item) -> Result<Record, CallError> {
         question: Question {
             redrive: number(api, item, "redrive")?,
             entered: Timestamp::from_millis(number(api, item, "entered")?),
-        },
-        under: match item.get("under") {
-            None => None,
-            Some(_) => Some(execution(api, item, "under")?),
         },
         verdict,
     })
@@ -359,10 +337,26 @@ fn read_claim(api: &'static str, item: &Item) -> Result<Claim, CallError> {
         state: match text(api, item, "claimState")? {
             "pending" => ClaimState::Pending,
             "confirmed" => ClaimState::Confirmed,
-            other => return Err(unreadable(api, "claimState", other)),
+            other => return Err(unreadable(api, "claimState", &format!("it is \"{other}\""))),
         },
-        taken: Timestamp::from_millis(number(api, item, "taken")?),
+        changed: Timestamp::from_millis(number(api, item, "changed")?),
+        members: members(api, item)?,
+        joins: number(api, item, "joins")?,
     })
+}
+
+fn members(api: &'static str, item: &Item) -> Result<Vec<ExecutionArn>, CallError> {
+    let texts = match item.get("members") {
+        None => return Ok(Vec::new()),
+        Some(AttributeValue::Ss(texts)) => texts,
+        other => return Err(unreadable(api, "members", &found(other))),
+    };
+    let parsed = texts.iter().map(|text| ExecutionArn::parse(text));
+    let mut members: Vec<ExecutionArn> = parsed
+        .collect::<Result<_, _>>()
+        .map_err(|error| unreadable(api, "members", &error.to_string()))?;
+    members.sort();
+    Ok(members)
 }
 
 fn ruling_text(ruling: Ruling) -> &'static str {
@@ -390,15 +384,16 @@ fn n(number: impl ToString) -> AttributeValue {
 fn text<'a>(api: &'static str, item: &'a Item, name: &str) -> Result<&'a str, CallError> {
     match item.get(name) {
         Some(AttributeValue::S(text)) => Ok(text),
-        other => Err(unreadable(api, name, &format!("{other:?}"))),
+        other => Err(unreadable(api, name, &found(other))),
     }
 }
 
 fn number<T: std::str::FromStr>(api: &'static str, item: &Item, name: &str) -> Result<T, CallError> {
-    let found = item.get(name);
-    match found {
-        Some(AttributeValue::N(number)) => number.parse().map_err(|_| unreadable(api, name, number)),
-        _ => Err(unreadable(api, name, &format!("{found:?}"))),
+    match item.get(name) {
+        Some(AttributeValue::N(number)) => number
+            .parse()
+            .map_err(|_| unreadable(api, name, &format!("it is {number}"))),
+        other => Err(unreadable(api, name, &found(other))),
     }
 }
 
@@ -406,7 +401,11 @@ fn execution(api: &'static str, item: &Item, name: &str) -> Result<ExecutionArn,
     ExecutionArn::parse(text(api, item, name)?).map_err(|error| unreadable(api, name, &error.to_string()))
 }
 
+fn found(value: Option<&AttributeValue>) -> String {
+    value.map_or_else(|| "it is missing".to_owned(), |value| format!("it is {value:?}"))
+}
+
 /// An item that this version cannot read: nothing is decided on it.
-fn unreadable(api: &'static str, name: &str, found: &str) -> CallError {
-    CallError::malformed(api, format!("the item's attribute {name} cannot be read: {found}"))
+fn unreadable(api: &'static str, name: &str, why: &str) -> CallError {
+    CallError::malformed(api, format!("the item's attribute {name} cannot be read: {why}"))
 }

@@ -34,14 +34,16 @@ async fn main() -> ExitCode {
         }
     };
     let cloud = tokio::select! {
-        started = start(port) => match started {
-            Ok(cloud) => cloud,
-            Err(error) => return failed(&error),
-        },
+        // First: a Ctrl-C also ends cargo and pip, and their failure is not the news.
+        biased;
         () = terminal::interrupted() => {
             say("\nstopped");
             return ExitCode::from(130);
         }
+        started = start(port) => match started {
+            Ok(cloud) => cloud,
+            Err(error) => return failed(&error),
+        },
     };
     tokio::select! {
         error = cloud.ended() => {
@@ -49,6 +51,7 @@ async fn main() -> ExitCode {
             failed(&error)
         }
         () = terminal::interrupted() => {
+            drop(cloud);
             say("\nstopped");
             ExitCode::SUCCESS
         }
@@ -56,7 +59,7 @@ async fn main() -> ExitCode {
 }
 
 fn failed(error: &Error) -> ExitCode {
-    say(&format!("\n{} {error}", Paint::for_stdout().red("error:")));
+    terminal::complain(error);
     ExitCode::FAILURE
 }
 
@@ -138,12 +141,18 @@ async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
     heading("Then, for example");
     if let Some(machine) = machines.first() {
         let arn = &machine.state_machine_arn;
+        let input = seed::orders_nightly_input();
         say(&format!(
             "  aws stepfunctions list-executions --state-machine-arn {arn}"
         ));
-        let input = seed::orders_nightly_input();
         say(&format!(
             "  aws stepfunctions start-execution --state-machine-arn {arn} --input '{input}'"
+        ));
+    }
+    if let Some(refused) = seeds.executions.iter().find(|execution| execution.error.is_some()) {
+        say(&format!(
+            "  aws stepfunctions describe-execution --execution-arn {}",
+            refused.arn
         ));
     }
     for (function, event) in functions
@@ -172,11 +181,10 @@ fn exports(account: &str, endpoint: &str) -> [(&'static str, String); 5] {
 }
 
 fn status(execution: &Execution, paint: Paint) -> String {
-    let status = execution.status.as_str();
-    match (&execution.error, execution.cause_message()) {
-        (Some(error), Some(message)) => format!("{} {error}: {message}", paint.yellow(status)),
-        (Some(error), None) => format!("{} {error}", paint.yellow(status)),
-        (None, _) => paint.green(status),
+    let status = format!("{:<9}", execution.status.as_str());
+    match &execution.error {
+        Some(error) => format!("{} {error}", paint.yellow(&status)),
+        None => paint.green(status.trim_end()),
     }
 }
 

@@ -31,21 +31,25 @@ async fn main() -> ExitCode {
         };
     }
     tokio::select! {
-        shown = demo() => match shown {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                say(&format!("\n{} {error}", Paint::for_stdout().red("error:")));
-                ExitCode::FAILURE
-            }
-        },
-        () = local_cloud::terminal::interrupted() => {
+        // First: a Ctrl-C also ends cargo and pip, and their failure is not the news.
+        biased;
+        () = terminal::interrupted() => {
             say("\nstopped");
             ExitCode::from(130)
         }
+        shown = demo() => match shown {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                terminal::complain(&error);
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
-async fn demo() -> Result<(), Error> {
+/// Whether the guard did what it is for.
+async fn demo() -> Result<bool, Error> {
     let begun = Instant::now();
     let paint = Paint::for_stdout();
     let progress = Progress::steps();
@@ -62,8 +66,13 @@ async fn demo() -> Result<(), Error> {
         .await
         .inspect_err(|_| cloud.keep_state())?;
     say("");
-    show(&runs, begun.elapsed(), paint);
-    Ok(())
+    let rows = timeline::rows(&runs);
+    let guarded = guarded(&rows);
+    if guarded.is_none() {
+        cloud.keep_state();
+    }
+    show(&runs, &rows, guarded, begun.elapsed(), paint);
+    Ok(guarded.is_some())
 }
 
 /// Deploys, starts the pipeline three times at once, and waits for all three.
@@ -90,10 +99,16 @@ async fn three_runs(account: &Account, progress: &Progress) -> Result<Vec<Execut
     Ok(runs)
 }
 
-fn show(runs: &[Execution], took: Duration, paint: Paint) {
+/// The one run that went through, if the guard refused all the others.
+fn guarded(rows: &[Row]) -> Option<&Row> {
+    let (through, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.outcome == Outcome::WentThrough);
+    let refused = others.iter().all(|row| matches!(row.outcome, Outcome::Refused { .. }));
+    through.first().copied().filter(|_| through.len() == 1 && refused)
+}
+
+fn show(runs: &[Execution], rows: &[Row], guarded: Option<&Row>, took: Duration, paint: Paint) {
     let width = terminal::width();
-    let rows = timeline::rows(runs);
-    say(&timeline::render(&rows, width, paint));
+    say(&timeline::render(rows, width, paint));
 
     if let Some((run, error)) = runs.iter().find_map(|run| Some((run, run.error.as_deref()?))) {
         say(&format!(
@@ -105,19 +120,26 @@ fn show(runs: &[Execution], took: Duration, paint: Paint) {
         say("");
     }
 
-    for line in terminal::wrap(&summary(&rows, took), width.min(100) - 2) {
+    let told = match guarded {
+        Some(one) => format!(
+            "The pipeline's first state asks the guard. It let {} through, and refused the {} that would have \
+             overlapped: they failed before any of their work began, with an error that a Catch can match.",
+            one.name,
+            rows.len() - 1
+        ),
+        None => "This is not what the guard is for: one run should have gone through, the others been refused.".into(),
+    };
+    let told = format!("{told} Total time: {}.", seconds(took));
+    for line in terminal::wrap(&told, width.min(100) - 2) {
         say(&format!("  {line}"));
     }
     say("");
     for (command, what) in [
-        (
-            "cargo cloud",
-            "keeps this cloud running: for the AWS CLI, for cargo lambda, for a pipeline of your own",
-        ),
+        ("cargo cloud", "keeps this cloud up, for the AWS CLI and cargo lambda"),
         ("cargo test", "the unit tests, and the end-to-end tests on this cloud"),
         (
             "README.md",
-            "how to put the guard into your own pipeline, and how to deploy it to AWS",
+            "the guard in a pipeline of your own, and the deployment to AWS",
         ),
     ] {
         say(&format!("  {}{what}", paint.bold(&format!("{command:<14}"))));
@@ -130,21 +152,4 @@ fn fact(name: &str, text: &str, width: usize) {
     for (at, line) in terminal::wrap(text, width - 11).iter().enumerate() {
         say(&format!("    {:<7}{line}", if at == 0 { name } else { "" }));
     }
-}
-
-fn summary(rows: &[Row], took: Duration) -> String {
-    let through: Vec<_> = rows.iter().filter(|row| row.outcome == Outcome::WentThrough).collect();
-    let refused = rows
-        .iter()
-        .filter(|row| matches!(row.outcome, Outcome::Refused { .. }))
-        .count();
-    let told = match (through.as_slice(), refused) {
-        ([one], refused) if refused + 1 == rows.len() => format!(
-            "The pipeline's first state asks the guard. It let {} through and refused the {refused} that would have \
-             overlapped it: they failed with an error that a Retry or a Catch can name.",
-            one.name
-        ),
-        _ => "This is not what the guard is for: one run should have gone through, and the others been refused.".into(),
-    };
-    format!("{told} Total time: {}.", seconds(took))
 }

@@ -1,0 +1,436 @@
+//! The adapter to Step Functions: what it sends, and what it makes of every answer.
+
+mod wire;
+
+use aws_sdk_sfn::config::retry::RetryPartition;
+use aws_sdk_sfn::{Client, Config};
+use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_smithy_types::retry::RetryConfig;
+use overlap_guard::error::Error;
+use overlap_guard::executions::{CANCELLED, Execution, Executions, Listed, SfnExecutions, Status};
+use serde_json::{Value, json};
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::{CallError, retries};
+use signalbox::clock::Timestamp;
+use signalbox::failure::Failure;
+use signalbox::quotas::CAUSE_CHARS;
+
+use wire::{Answer, TOLD, Wire, denied, error, ok};
+
+const MACHINE: &str = "arn:aws:states:eu-west-1:123456789012:stateMachine:orders";
+const RUN: &str = "arn:aws:states:eu-west-1:123456789012:execution:orders:nightly";
+
+fn run() -> ExecutionArn {
+    ExecutionArn::parse(RUN).expect("a good ARN")
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).expect("a good time")
+}
+
+/// The three calls, each with an answer of its success.
+#[derive(Debug, Clone, Copy)]
+enum Call {
+    Describe,
+    List,
+    Stop,
+}
+
+const CALLS: [Call; 3] = [Call::Describe, Call::List, Call::Stop];
+
+impl Call {
+    fn api(self) -> &'static str {
+        match self {
+            Self::Describe => "states:DescribeExecution",
+            Self::List => "states:ListExecutions",
+            Self::Stop => "states:StopExecution",
+        }
+    }
+
+    /// What the adapter makes of these answers.
+    async fn answered(self, answers: Vec<Answer>) -> (Result<Outcome, CallError>, Wire) {
+        let wire = Wire::default();
+        let rule = match self {
+            Self::Describe => wire::rule(mock!(Client::describe_execution), answers),
+            Self::List => wire::rule(mock!(Client::list_executions), answers),
+            Self::Stop => wire::rule(mock!(Client::stop_execution), answers),
+        };
+        let recorder = wire.clone();
+        let client = mock_client!(aws_sdk_sfn, RuleMode::Sequential, [&rule], |config| {
+            config
+                .interceptor(recorder.clone())
+                .retry_config(retries())
+                .retry_partition(alone())
+        });
+        (self.on(&SfnExecutions::new(client)).await, wire)
+    }
+
+    async fn on(self, executions: &SfnExecutions) -> Result<Outcome, CallError> {
+        let machine = StateMachineArn::parse(MACHINE).expect("a good ARN");
+        match self {
+            Self::Describe => executions.describe(&run()).await.map(Outcome::Described),
+            Self::List => executions.running(&machine).await.map(Outcome::Listed),
+            Self::Stop => executions
+                .stop(&run(), "a newer run took its place")
+                .await
+                .map(|()| Outcome::Stopped),
+        }
+    }
+
+    fn success(self) -> Answer {
+        ok(&match self {
+            Self::Describe => described(&json!({})),
+            Self::List => json!({"executions": []}),
+            Self::Stop => json!({"stopDate": 1_769_832_020}),
+        })
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Outcome {
+    Described(Option<Execution>),
+    Listed(Listed),
+    Stopped,
+}
+
+/// A running execution as `DescribeExecution` answers it, with `changes`.
+fn described(changes: &Value) -> Value {
+    let mut body = json!({
+        "executionArn": RUN,
+        "stateMachineArn": MACHINE,
+        "name": "nightly",
+        "status": "RUNNING",
+        "startDate": 1_769_832_012.345,
+        "redriveCount": 0,
+    });
+    let fields = changes.as_object().expect("an object").clone();
+    body.as_object_mut().expect("an object").extend(fields);
+    body
+}
+
+async fn describe(changes: Value) -> Execution {
+    match Call::Describe.answered(vec![ok(&described(&changes))]).await.0 {
+        Ok(Outcome::Described(Some(execution))) => execution,
+        other => panic!("{changes}: {other:?}"),
+    }
+}
+
+/// An execution as `ListExecutions` answers it.
+fn listed(name: &str, changes: &Value) -> Value {
+    described(
+        &json!({"executionArn": format!("{MACHINE}:{name}").replace(":stateMachine:", ":execution:"), "name": name}),
+    )
+    .as_object()
+    .expect("an object")
+    .clone()
+    .into_iter()
+    .chain(changes.as_object().expect("an object").clone())
+    .collect()
+}
+
+/// Without the other clients of the process, whose failures use up its retries.
+fn alone() -> RetryPartition {
+    RetryPartition::custom("test").build()
+}
+
+#[tokio::test]
+async fn each_call_sends_exactly_this() {
+    for (call, sent) in [
+        (Call::Describe, json!({"executionArn": RUN})),
+        (
+            Call::List,
+            json!({"stateMachineArn": MACHINE, "statusFilter": "RUNNING", "maxResults": 1000}),
+        ),
+        (
+            Call::Stop,
+            json!({"executionArn": RUN, "error": "OverlapGuard.Cancelled", "cause": "a newer run took its place"}),
+        ),
+    ] {
+        let (outcome, wire) = call.answered(vec![call.success()]).await;
+        assert!(outcome.is_ok(), "{outcome:?}");
+        let operation = call.api().replace("states:", "AWSStepFunctions.");
+        assert_eq!(wire.only(), (operation, sent));
+    }
+}
+
+#[tokio::test]
+async fn a_cause_that_is_too_long_is_cut_at_a_character() {
+    let rule = wire::rule(mock!(Client::stop_execution), vec![Call::Stop.success()]);
+    let wire = Wire::default();
+    let recorder = wire.clone();
+    let client = mock_client!(aws_sdk_sfn, RuleMode::Sequential, [&rule], |config| config
+        .interceptor(recorder.clone()));
+    SfnExecutions::new(client)
+        .stop(&run(), &"é".repeat(CAUSE_CHARS + 1))
+        .await
+        .unwrap();
+    assert_eq!(wire.only().1["cause"], "é".repeat(CAUSE_CHARS));
+}
+
+#[tokio::test]
+async fn an_execution_is_as_old_as_its_last_redrive() {
+    for (changes, since, redrive) in [
+        (json!({}), "2026-01-31T04:00:12.345Z", 0),
+        (json!({"redriveCount": null}), "2026-01-31T04:00:12.345Z", 0),
+        (
+            json!({"redriveCount": 2, "redriveDate": 1_769_835_600.5}),
+            "2026-01-31T05:00:00.500Z",
+            2,
+        ),
+        // Of a count that cannot be, nothing is made up.
+        (json!({"redriveCount": -1}), "2026-01-31T04:00:12.345Z", 0),
+    ] {
+        let expected = Execution {
+            arn: run(),
+            since: at(since),
+            redrive,
+            status: Status::Running,
+        };
+        assert_eq!(describe(changes.clone()).await, expected, "described: {changes}");
+        let page = json!({"executions": [listed("nightly", &changes)]});
+        let (outcome, _) = Call::List.answered(vec![ok(&page)]).await;
+        assert_eq!(
+            outcome,
+            Ok(Outcome::Listed(Listed::Running(vec![expected]))),
+            "listed: {changes}"
+        );
+    }
+}
+
+/// Step Functions sends times as fractions of seconds, which are no exact binary fractions.
+#[tokio::test]
+async fn no_millisecond_is_lost() {
+    for millis in 0..1000 {
+        let date: Value = serde_json::from_str(&format!("1769832012.{millis:03}")).unwrap();
+        let since = describe(json!({"startDate": date})).await.since;
+        assert_eq!(since.as_millis(), 1_769_832_012_000 + millis);
+    }
+}
+
+#[tokio::test]
+async fn every_status_is_understood_and_an_unknown_one_runs() {
+    let stop = 1_769_832_020.25;
+    let stopped = Status::Stopped(at("2026-01-31T04:00:20.250Z"));
+    for (changes, status) in [
+        (json!({"status": "RUNNING"}), Status::Running),
+        (json!({"status": "PENDING_REDRIVE"}), Status::Running),
+        (json!({"status": "HIBERNATING"}), Status::Running),
+        (json!({"status": "HIBERNATING", "stopDate": stop}), Status::Running),
+        (json!({"status": "SUCCEEDED", "stopDate": stop}), Status::Over),
+        (json!({"status": "FAILED", "stopDate": stop}), stopped),
+        (json!({"status": "TIMED_OUT", "stopDate": stop}), stopped),
+        (json!({"status": "ABORTED", "stopDate": stop}), stopped),
+        (
+            json!({"status": "ABORTED", "stopDate": stop, "error": "Operator"}),
+            stopped,
+        ),
+        (
+            json!({"status": "ABORTED", "stopDate": stop, "error": "overlapguard.cancelled"}),
+            stopped,
+        ),
+        (
+            json!({"status": "ABORTED", "stopDate": stop, "error": CANCELLED}),
+            Status::Over,
+        ),
+        // Only an execution that the guard stopped is over for that error, not one that failed with it.
+        (
+            json!({"status": "FAILED", "stopDate": stop, "error": CANCELLED}),
+            stopped,
+        ),
+        // It has ended, but nobody can say when.
+        (json!({"status": "FAILED"}), Status::Running),
+        (json!({"status": "TIMED_OUT"}), Status::Running),
+        (json!({"status": "ABORTED"}), Status::Running),
+    ] {
+        assert_eq!(describe(changes.clone()).await.status, status, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_has_every_page_also_behind_an_empty_one() {
+    let pages = vec![
+        ok(&json!({"executions": [listed("a", &json!({})), listed("b", &json!({}))], "nextToken": "one"})),
+        ok(&json!({"executions": [], "nextToken": "two"})),
+        ok(&json!({"executions": [listed("c", &json!({}))], "nextToken": "three"})),
+        ok(&json!({"executions": []})),
+    ];
+    let (outcome, wire) = Call::List.answered(pages).await;
+    let Ok(Outcome::Listed(Listed::Running(running))) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        running.iter().map(|run| run.arn.name()).collect::<Vec<_>>(),
+        ["a", "b", "c"]
+    );
+    let tokens: Vec<Value> = wire.sent().iter().map(|(_, body)| body["nextToken"].clone()).collect();
+    assert_eq!(json!(tokens), json!([null, "one", "two", "three"]));
+    for (_, body) in wire.sent() {
+        assert_eq!(
+            (&body["stateMachineArn"], &body["statusFilter"]),
+            (&json!(MACHINE), &json!("RUNNING"))
+        );
+    }
+}
+
+/// Half a list is no list: whatever is missing in it would be let past.
+#[tokio::test]
+async fn a_list_that_breaks_off_is_an_error() {
+    let first = || ok(&json!({"executions": [listed("a", &json!({}))], "nextToken": "one"}));
+    for (second, says) in [
+        (error("InvalidToken"), "InvalidToken: told by the service"),
+        (first(), "the token of the next page did not change"),
+        (
+            ok(&json!({"executions": [listed("a b", &json!({}))]})),
+            "forbidden character ' '",
+        ),
+        (
+            ok(&json!({"executions": [{"executionArn": "nightly", "status": "RUNNING"}]})),
+            "is not an ARN",
+        ),
+    ] {
+        let (outcome, _) = Call::List.answered(vec![first(), second.clone()]).await;
+        let error = outcome.unwrap_err();
+        assert_eq!(error.api, "states:ListExecutions");
+        assert!(error.to_string().contains(says), "{second:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn some_errors_are_answers() {
+    for (call, code, outcome) in [
+        (Call::Describe, "ExecutionDoesNotExist", Outcome::Described(None)),
+        (
+            Call::List,
+            "StateMachineDoesNotExist",
+            Outcome::Listed(Listed::NoSuchMachine),
+        ),
+        (
+            Call::List,
+            "StateMachineTypeNotSupported",
+            Outcome::Listed(Listed::Express),
+        ),
+        (Call::Stop, "ExecutionDoesNotExist", Outcome::Stopped),
+    ] {
+        assert_eq!(call.answered(vec![error(code)]).await.0, Ok(outcome), "{call:?} {code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_other_error_is_one_and_keeps_its_code() {
+    for (call, codes) in [
+        (
+            Call::Describe,
+            &[
+                "InvalidArn",
+                "KmsInvalidStateException",
+                "KmsThrottlingException",
+                "SomethingNew",
+            ][..],
+        ),
+        (
+            Call::List,
+            &[
+                "InvalidArn",
+                "InvalidToken",
+                "ResourceNotFound",
+                "ValidationException",
+                "SomethingNew",
+            ],
+        ),
+        (
+            Call::Stop,
+            &[
+                "InvalidArn",
+                "KmsInvalidStateException",
+                "KmsThrottlingException",
+                "ValidationException",
+                "StateMachineTypeNotSupported",
+                "SomethingNew",
+            ],
+        ),
+    ] {
+        for code in codes {
+            let (outcome, _) = call.answered(vec![error(code); 9]).await;
+            let error = outcome.unwrap_err();
+            assert_eq!((error.api, error.code.as_deref()), (call.api(), Some(*code)));
+            assert_eq!(error.to_string(), format!("{} failed: {code}: {TOLD}", call.api()));
+            assert_eq!(Error::from(error).name(), "OverlapGuard.Unavailable");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_is_waited_out_and_named_if_it_lasts() {
+    for call in CALLS {
+        let (outcome, wire) = call
+            .answered(vec![
+                error("ThrottlingException"),
+                error("ThrottlingException"),
+                call.success(),
+            ])
+            .await;
+        assert!(outcome.is_ok(), "{outcome:?}");
+        assert_eq!(wire.attempts(), 3);
+
+        let (outcome, wire) = call.answered(vec![error("ThrottlingException"); 9]).await;
+        assert_eq!(outcome.unwrap_err().code.as_deref(), Some("ThrottlingException"));
+        assert_eq!(wire.attempts(), 4);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_told_apart() {
+    for call in CALLS {
+        for answer in [denied(), error("AccessDeniedException")] {
+            let (outcome, wire) = call.answered(vec![answer; 9]).await;
+            let error = outcome.unwrap_err();
+            assert!(error.is_access_denied(), "{error}");
+            assert_eq!(wire.attempts(), 1, "to ask again would not help");
+            assert_eq!(Error::from(error).name(), "OverlapGuard.AccessDenied");
+        }
+        let (outcome, _) = call.answered(vec![denied()]).await;
+        let text = outcome.unwrap_err().to_string();
+        assert!(
+            text.contains("AccessDeniedException: User: ") && text.contains(call.api()),
+            "{text}"
+        );
+    }
+    for call in [Call::Describe, Call::Stop] {
+        let (outcome, _) = call.answered(vec![error("KmsAccessDeniedException")]).await;
+        assert!(outcome.unwrap_err().is_access_denied());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_none_is_an_error() {
+    for call in CALLS {
+        for (answer, says) in [
+            (Answer(200, "<html>".to_owned()), "HTTP 200: "),
+            (Answer(503, "<html>".to_owned()), "HTTP 503: "),
+            (Answer(502, String::new()), "HTTP 502: "),
+        ] {
+            let (outcome, _) = call.answered(vec![answer.clone(); 9]).await;
+            let error = outcome.unwrap_err();
+            assert_eq!(error.code, None);
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("{} failed: {says}", call.api())), "{text}");
+            assert_eq!(Error::from(error).name(), "OverlapGuard.Unavailable");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_says_why() {
+    let config = Config::builder().with_test_defaults_v2().endpoint_url(wire::nowhere());
+    let config = config.retry_config(RetryConfig::disabled()).build();
+    let executions = SfnExecutions::new(Client::from_conf(config));
+    for call in CALLS {
+        let error = call.on(&executions).await.unwrap_err();
+        assert_eq!((error.api, error.code.as_deref()), (call.api(), None));
+        let text = error.to_string();
+        assert!(
+            text.contains("dispatch failure") && text.contains("Connection refused"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! Step Functions, as far as the guard sees it: executions that start, end and are redriven, seen with a lag.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use overlap_guard::executions::{Execution, Executions, Listed, Status};
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::{Clock, Timestamp};
+use signalbox::simulation::World;
+
+/// Executions with their whole past, so that any call can be answered as of some seconds ago.
+#[derive(Clone)]
+pub(crate) struct StepFunctions {
+    world: World,
+    /// Longest lag of an answer.
+    lag: Duration,
+    trouble: f64,
+    past: Rc<RefCell<BTreeMap<ExecutionArn, Vec<(Timestamp, Execution)>>>>,
+}
+
+impl StepFunctions {
+    pub(crate) fn new(world: World, lag: Duration, trouble: f64) -> Self {
+        Self {
+            world,
+            lag,
+            trouble,
+            past: Rc::default(),
+        }
+    }
+
+    pub(crate) fn start(&self, run: &ExecutionArn) {
+        self.change(Execution {
+            arn: run.clone(),
+            since: self.world.now(),
+            redrive: 0,
+            status: Status::Running,
+        });
+    }
+
+    pub(crate) fn end(&self, run: &ExecutionArn, status: Status) {
+        let mut execution = self.now(run);
+        if execution.status == Status::Running {
+            execution.status = status;
+            self.change(execution);
+        }
+    }
+
+    pub(crate) fn fail(&self, run: &ExecutionArn) {
+        self.end(run, Status::Stopped(self.world.now()));
+    }
+
+    pub(crate) fn redrive(&self, run: &ExecutionArn) {
+        let before = self.now(run);
+        self.change(Execution {
+            since: self.world.now(),
+            redrive: before.redrive + 1,
+            status: Status::Running,
+            ..before
+        });
+    }
+
+    /// How it really is.
+    pub(crate) fn now(&self, run: &ExecutionArn) -> Execution {
+        self.past.borrow()[run].last().map(|(_, execution)| execution.clone()).expect("a run that started")
+    }
+
+    pub(crate) fn runs(&self, run: &ExecutionArn) -> bool {
+        self.now(run).status == Status::Running
+    }
+
+    fn change(&self, execution: Execution) {
+        let mut past = self.past.borrow_mut();
+        past.entry(execution.arn.clone()).or_default().push((self.world.now(), execution));
+    }
+
+    /// How it was some time ago, as far as it was known then.
+    fn lagging(&self, run: &ExecutionArn) -> Option<Execution> {
+        let lag = i64::try_from(self.world.up_to(self.lag).as_millis()).expect("a lag of seconds");
+        let then = Timestamp::from_millis(self.world.now().as_millis() - lag);
+        let past = self.past.borrow();
+        let known = past.get(run)?.iter().rfind(|(at, _)| *at <= then);
+        known.map(|(_, execution)| execution.clone())
+    }
+
+    async fn call<T>(&self, effect: impl FnOnce() -> T) -> Result<T, CallError> {
+        self.world.step().await;
+        let answer = effect();
+        self.world.step().await;
+        match self.world.chance(self.trouble) {
+            true => Err(CallError::malformed("states:Simulated", "throttled, or the reply was lost")),
+            false => Ok(answer),
+        }
+    }
+}
+
+impl Executions for StepFunctions {
+    async fn describe(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
+        self.call(|| self.lagging(run)).await
+    }
+
+    async fn running(&self, machine: &StateMachineArn) -> Result<Listed, CallError> {
+        self.call(|| {
+            let arns: Vec<_> = self.past.borrow().keys().filter(|arn| arn.machine() == machine).cloned().collect();
+            let seen = arns.iter().filter_map(|arn| self.lagging(arn));
+            Listed::Running(seen.filter(|execution| execution.status == Status::Running).collect())
+        })
+        .await
+    }
+
+    async fn stop(&self, run: &ExecutionArn, _cause: &str) -> Result<(), CallError> {
+        self.call(|| self.end(run, Status::Over)).await
+    }
+}
