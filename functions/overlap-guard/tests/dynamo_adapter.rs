@@ -53,7 +53,7 @@ fn seen() -> Claim {
             redrive: 2,
         },
         state: ClaimState::Confirmed,
-        taken: Timestamp::from_millis(7_000),
+        changed: Timestamp::from_millis(7_000),
         members: Vec::new(),
         joins: 4,
     }
@@ -218,7 +218,7 @@ fn claim_item() -> Value {
     json!({
         "pk": {"S": format!("GUARD#{MACHINE}")}, "sk": {"S": "CLAIM"},
         "holder": {"S": seen().holder.run.as_str()}, "redrive": {"N": "2"},
-        "claimState": {"S": "confirmed"}, "taken": {"N": "7000"}, "joins": {"N": "4"},
+        "claimState": {"S": "confirmed"}, "changed": {"N": "7000"}, "joins": {"N": "4"},
     })
 }
 
@@ -247,7 +247,7 @@ async fn each_call_sends_exactly_this() {
     let new_claim = with(
         claim_key.clone(),
         &json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "claimState": {"S": "pending"},
-            "taken": {"N": "1769832012345"}, "joins": {"N": "0"}}),
+            "changed": {"N": "1769832012345"}, "joins": {"N": "0"}}),
     );
     let unanswered = "redrive = :redrive AND entered = :entered AND attribute_not_exists(ruling)";
     let give_back = |state: &str| {
@@ -311,11 +311,11 @@ async fn each_call_sends_exactly_this() {
                 "TableName": TABLE,
                 "Item": with(claim_item(), &json!({"members": {"SS": [ANOTHER, CHILD]}, "joins": {"N": "6"}})),
                 "ConditionExpression":
-                    "holder = :holder AND redrive = :redrive AND claimState = :state AND taken = :taken \
+                    "holder = :holder AND redrive = :redrive AND claimState = :state AND changed = :changed \
                      AND joins = :joins",
                 "ExpressionAttributeValues": {
                     ":holder": {"S": seen().holder.run.as_str()}, ":redrive": {"N": "2"},
-                    ":state": {"S": "confirmed"}, ":taken": {"N": "7000"}, ":joins": {"N": "4"},
+                    ":state": {"S": "confirmed"}, ":changed": {"N": "7000"}, ":joins": {"N": "4"},
                 },
             }),
         ),
@@ -383,7 +383,7 @@ async fn a_write_that_came_too_late_is_answered_with_what_is_there() {
             answered(&mine),
             Outcome::Record(Record {
                 question: QUESTION,
-                        verdict: Some(verdict(false)),
+                verdict: Some(verdict(false)),
             }),
         ),
         // Another attempt was quicker: its verdict stands.
@@ -419,7 +419,7 @@ async fn a_write_whose_answer_was_lost_is_answered_with_what_it_wrote() {
     let record = json!({"redrive": {"N": "1"}, "entered": {"N": "5000"}});
     let answered = json!({"ruling": {"S": "proceed"}, "overlapping": {"S": overlapping(true)}});
     let claim = json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "claimState": {"S": "pending"},
-        "taken": {"N": "1769832012345"}, "joins": {"N": "0"}});
+        "changed": {"N": "1769832012345"}, "joins": {"N": "0"}});
     for (call, item) in [
         (Call::Arrive, with(record_item(RUN), &record)),
         (Call::Decide, with(with(record_item(RUN), &record), &answered)),
@@ -442,7 +442,10 @@ async fn a_claim_is_read_with_its_state_and_its_members() {
         (json!({}), seen()),
         (json!({"claimState": {"S": "pending"}}), pending),
         // A set has no order.
-        (json!({"members": {"SS": [CHILD, ANOTHER]}, "joins": {"N": "6"}}), joined()),
+        (
+            json!({"members": {"SS": [CHILD, ANOTHER]}, "joins": {"N": "6"}}),
+            joined(),
+        ),
     ] {
         let item = with(claim_item(), &changes);
         let (outcome, _) = Call::Read.answered(vec![ok(&json!({"Item": item}))]).await;
@@ -493,7 +496,7 @@ async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
             "claimState",
             json!([null, {"N": "1"}, {"S": ""}, {"S": "Pending"}, {"S": "released"}]),
         ),
-        ("taken", json!([null, {"S": "1"}, {"N": "0.5"}])),
+        ("changed", json!([null, {"S": "1"}, {"N": "0.5"}])),
         ("joins", json!([null, {"S": "1"}, {"N": "-1"}])),
         (
             "members",

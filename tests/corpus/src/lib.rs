@@ -23,7 +23,8 @@ use serde_json::Value;
 /// If `SIGNALBOX_CORPUS` was not set when this was compiled.
 #[must_use]
 pub fn root() -> &'static Path {
-    Path::new(option_env!("SIGNALBOX_CORPUS").expect("SIGNALBOX_CORPUS names the folder of the corpus"))
+    let folder = option_env!("SIGNALBOX_CORPUS");
+    Path::new(folder.expect("SIGNALBOX_CORPUS names the folder of the corpus"))
 }
 
 /// Every JSON file of these folders and the folders in them, relative to [`root`], in order: `histories/public/x.json`.

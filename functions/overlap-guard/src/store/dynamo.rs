@@ -87,7 +87,7 @@ impl Records for DynamoStore {
         for batch in runs.chunks(BATCH_GET_KEYS) {
             let by_pk: HashMap<String, &ExecutionArn> = batch.iter().map(|run| (format!("RUN#{run}"), run)).collect();
             let keys = by_pk.values().map(|run| key(record_pk(run), "GUARD")).collect();
-            let mut wanted = self.consistent(keys)?;
+            let mut wanted = consistent(keys)?;
             for tries in 1.. {
                 let answer = self
                     .client
@@ -116,7 +116,7 @@ impl Records for DynamoStore {
                             "keys were left unprocessed again and again",
                         ));
                     }
-                    Some(keys) => wanted = self.consistent(keys)?,
+                    Some(keys) => wanted = consistent(keys)?,
                 }
             }
         }
@@ -253,14 +253,12 @@ impl Claims for DynamoStore {
     }
 }
 
-impl DynamoStore {
-    fn consistent(&self, keys: Vec<Item>) -> Result<KeysAndAttributes, CallError> {
-        KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(true)
-            .build()
-            .map_err(|error| CallError::malformed(BATCH_GET, error.to_string()))
-    }
+fn consistent(keys: Vec<Item>) -> Result<KeysAndAttributes, CallError> {
+    KeysAndAttributes::builder()
+        .set_keys(Some(keys))
+        .consistent_read(true)
+        .build()
+        .map_err(|error| CallError::malformed(BATCH_GET, error.to_string()))
 }
 
 /// Whether the condition of a write was met; an error if the write failed for any other reason.
@@ -377,8 +375,8 @@ fn s(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-fn n(number: impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+fn n(number: impl Into<i64>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
 }
 
 fn text<'a>(api: &'static str, item: &'a Item, name: &str) -> Result<&'a str, CallError> {
