@@ -32,7 +32,10 @@ impl ExecutionArn {
     /// Refused, each with its own words: EXPRESS executions, children of a Distributed Map, ARNs of state machines,
     /// versions and aliases, anything longer than 256 characters and names with characters that Step Functions forbids.
     pub fn parse(text: &str) -> Result<Self, ArnError> {
-        let wrong = |found: String| ArnError { found, wanted: EXECUTION };
+        let wrong = |found: String| ArnError {
+            found,
+            wanted: EXECUTION,
+        };
         let parts = Parts::split(text).map_err(wrong)?;
         match (parts.kind, parts.rest.as_slice()) {
             ("execution", [machine, name]) => {
@@ -249,7 +252,12 @@ mod tests {
         for text in [plain.to_owned(), format!("{plain}:7"), format!("{plain}:PROD")] {
             let machine = StateMachineArn::parse(&text).unwrap();
             assert_eq!(machine.as_str(), plain);
-            assert_eq!(machine, *ExecutionArn::parse(&format!("{}x", plain.replace("stateMachine:m", "execution:m:"))).unwrap().machine());
+            assert_eq!(
+                machine,
+                *ExecutionArn::parse(&format!("{}x", plain.replace("stateMachine:m", "execution:m:")))
+                    .unwrap()
+                    .machine()
+            );
         }
     }
 
@@ -259,20 +267,41 @@ mod tests {
         let long = "x".repeat(300);
         for (text, says) in [
             (format!("{home}:express:m:r:0f6a"), "is an EXPRESS execution"),
-            (format!("{home}:execution:m/label:0f6a"), "child execution of a Distributed Map"),
+            (
+                format!("{home}:execution:m/label:0f6a"),
+                "child execution of a Distributed Map",
+            ),
             (format!("{home}:stateMachine:m"), "is a state machine"),
             (format!("{home}:stateMachine:m:3"), "is a version of a state machine"),
             (format!("{home}:stateMachine:m:PROD"), "is an alias of a state machine"),
             (format!("{home}:activity:m"), "is not an execution's ARN"),
             (format!("{home}:execution:m"), "is not an execution's ARN"),
-            (format!("{home}:execution:m:{long}"), "characters, an ARN has at most 256"),
-            (format!("{home}:execution:m:{}", &long[..81]), "its execution name has 81 characters"),
-            (format!("{home}:execution:{}:r", &long[..81]), "its state machine name has 81 characters"),
+            (
+                format!("{home}:execution:m:{long}"),
+                "characters, an ARN has at most 256",
+            ),
+            (
+                format!("{home}:execution:m:{}", &long[..81]),
+                "its execution name has 81 characters",
+            ),
+            (
+                format!("{home}:execution:{}:r", &long[..81]),
+                "its state machine name has 81 characters",
+            ),
             (format!("{home}:execution:m:a b"), "forbidden character ' '"),
-            (format!("{home}:execution::r"), "its state machine name has 0 characters"),
-            ("arn:aws:lambda:us-east-1:123456789012:function:f".into(), "is an ARN of lambda"),
+            (
+                format!("{home}:execution::r"),
+                "its state machine name has 0 characters",
+            ),
+            (
+                "arn:aws:lambda:us-east-1:123456789012:function:f".into(),
+                "is an ARN of lambda",
+            ),
             ("arn:aws:states::123456789012:execution:m:r".into(), "lacks its Region"),
-            ("arn:aws:states:us-east-1:1234:execution:m:r".into(), "lacks its Region or its 12-digit account"),
+            (
+                "arn:aws:states:us-east-1:1234:execution:m:r".into(),
+                "lacks its Region or its 12-digit account",
+            ),
             ("orders-nightly".into(), "is not an ARN"),
             (String::new(), "is not an ARN"),
         ] {
@@ -286,9 +315,18 @@ mod tests {
     fn what_is_no_machine_says_what_it_is() {
         for (text, says) in [
             (RUN, "is an execution"),
-            ("arn:aws:states:us-east-1:123456789012:activity:a", "is not a state machine's ARN"),
-            ("arn:aws:states:us-east-1:123456789012:stateMachine:m:1:2", "is not a state machine's ARN"),
-            ("arn:aws:states:us-east-1:123456789012:stateMachine:", "has 0 characters"),
+            (
+                "arn:aws:states:us-east-1:123456789012:activity:a",
+                "is not a state machine's ARN",
+            ),
+            (
+                "arn:aws:states:us-east-1:123456789012:stateMachine:m:1:2",
+                "is not a state machine's ARN",
+            ),
+            (
+                "arn:aws:states:us-east-1:123456789012:stateMachine:",
+                "has 0 characters",
+            ),
         ] {
             let error = StateMachineArn::parse(text).unwrap_err().to_string();
             assert!(error.contains(says) && error.contains("$$.StateMachine.Id"), "{error}");

@@ -3,29 +3,46 @@
 use std::error::Error;
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use crate::config::Environment;
 use crate::failure::chain;
 
-/// What every client shares: Region, credentials and endpoint from the environment, retries with jitter, and time limits
-/// that leave a function with a 30-second timeout the time to answer.
-pub async fn shared_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+/// What every client shares: Region, credentials and endpoint from the environment, where Lambda puts them; retries with
+/// jitter; and time limits that leave a function with a 30-second timeout the time to answer.
+///
+/// Built by hand: `aws_config::defaults().load()` also brings profiles, IMDS, STS, web identity and ECS credentials, which
+/// a Lambda function never uses, and which are 0.8 MB of its binary.
+#[must_use]
+pub fn shared_config(environment: &Environment) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(12))
+        .build();
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(SharedCredentialsProvider::new(
+            EnvironmentVariableCredentialsProvider::new(),
+        ))
         .retry_config(retries())
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(2))
-                .operation_attempt_timeout(Duration::from_secs(5))
-                .operation_timeout(Duration::from_secs(12))
-                .build(),
-        )
-        .load()
-        .await
+        .timeout_config(timeouts)
+        .use_fips(environment.get("AWS_USE_FIPS_ENDPOINT") == Some("true"))
+        .use_dual_stack(environment.get("AWS_USE_DUALSTACK_ENDPOINT") == Some("true"));
+    config.set_region(
+        environment
+            .get("AWS_REGION")
+            .map(|region| Region::new(region.to_owned())),
+    );
+    config.set_endpoint_url(environment.get("AWS_ENDPOINT_URL").map(str::to_owned));
+    config.build()
 }
 
 /// How every client retries a call that was throttled or lost: four attempts, with jitter.

@@ -5,7 +5,8 @@
 //! | [`TABLE_NAME`] | the fleet's table | `overlap-guard` |
 //! | [`ALLOW_STOP_EXECUTION`] | `true` where the stack's parameter `AllowStopExecution` is `true` | `overlap-guard` |
 //!
-//! The AWS SDK and the Lambda runtime read their own (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_LAMBDA_*`).
+//! [`aws`](crate::aws) takes the SDK's own from it: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
+//! `AWS_USE_DUALSTACK_ENDPOINT`. Credentials and `AWS_LAMBDA_*` are read by the SDK and the Lambda runtime.
 //! A variable that is missing or wrong ends the function at its start, not at an invocation.
 
 use std::collections::HashMap;
@@ -32,7 +33,11 @@ impl Environment {
     /// The environment of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+        Self(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        )
     }
 
     /// An environment made of `pairs`.
@@ -41,11 +46,17 @@ impl Environment {
         Self(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
     }
 
+    /// The value of `name`, if it is set and not empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     /// The value of `name`, which must be there and not empty.
     pub fn required(&self, name: &'static str) -> Result<String, ConfigError> {
-        match self.0.get(name) {
-            Some(value) if !value.is_empty() => Ok(value.clone()),
-            _ => Err(ConfigError {
+        match self.get(name) {
+            Some(value) => Ok(value.to_owned()),
+            None => Err(ConfigError {
                 name,
                 problem: "is not set; template.yaml sets it".to_owned(),
             }),

@@ -41,7 +41,10 @@ pub fn parse<T: DeserializeOwned>(payload: Value) -> Result<T, BadRequest> {
             Value::String(_) => "a string",
             _ => "an array",
         };
-        return Err(BadRequest::new("$", format!("the request is {found}; it must be a JSON object")));
+        return Err(BadRequest::new(
+            "$",
+            format!("the request is {found}; it must be a JSON object"),
+        ));
     }
     serde_path_to_error::deserialize(payload).map_err(|error| {
         let path = error.path().to_string();
@@ -83,9 +86,15 @@ mod tests {
     fn a_refusal_names_the_field() {
         for (payload, says) in [
             (json!({}), "name: is missing; it is required"),
-            (json!({"name": "a", "nmae": 1}), "nmae: unknown field `nmae`, expected `name` or `slots`"),
+            (
+                json!({"name": "a", "nmae": 1}),
+                "nmae: unknown field `nmae`, expected `name` or `slots`",
+            ),
             (json!({"name": 7}), "name: invalid type: integer `7`, expected a string"),
-            (json!({"name": "a", "slots": [1, 300]}), "slots[1]: invalid value: integer `300`, expected u8"),
+            (
+                json!({"name": "a", "slots": [1, 300]}),
+                "slots[1]: invalid value: integer `300`, expected u8",
+            ),
             (json!({"name": null}), "name: invalid type: null, expected a string"),
             (json!([]), "$: the request is an array; it must be a JSON object"),
             (json!("x"), "$: the request is a string; it must be a JSON object"),

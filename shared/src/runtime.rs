@@ -239,7 +239,15 @@ mod tests {
         context.deadline = 30_000;
         let mut log = Vec::new();
         let clock = Ticking(std::cell::Cell::new(0));
-        let result = answer("trial", &Trial, LambdaEvent::new(payload, context), true, &clock, &mut log).await;
+        let result = answer(
+            "trial",
+            &Trial,
+            LambdaEvent::new(payload, context),
+            true,
+            &clock,
+            &mut log,
+        )
+        .await;
         let lines = String::from_utf8(log).unwrap();
         assert_eq!(lines.lines().count(), 1, "one line for each invocation: {lines}");
         (result, serde_json::from_str(&lines).unwrap())
@@ -255,10 +263,21 @@ mod tests {
         assert_eq!(line["coldStart"], true);
         let metrics = &line["_aws"]["CloudWatchMetrics"][0];
         for metric in metrics["Metrics"].as_array().unwrap() {
-            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric} has its value at the root");
+            assert!(
+                line[metric["Name"].as_str().unwrap()].is_number(),
+                "{metric} has its value at the root"
+            );
         }
-        for dimension in metrics["Dimensions"].as_array().unwrap().iter().flat_map(|set| set.as_array().unwrap()) {
-            assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension} has its value at the root");
+        for dimension in metrics["Dimensions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|set| set.as_array().unwrap())
+        {
+            assert!(
+                line[dimension.as_str().unwrap()].is_string(),
+                "{dimension} has its value at the root"
+            );
         }
     }
 
@@ -266,8 +285,14 @@ mod tests {
     async fn an_error_keeps_its_name_in_the_answer_and_in_the_line() {
         let (result, line) = ask(json!({"fail": true})).await;
         let error = result.unwrap_err();
-        assert_eq!((error.error_type.as_str(), error.error_message.as_str()), ("Trial.Asked", "it was asked to fail"));
-        assert_eq!((&line["outcome"], &line["level"]), (&json!("Trial.Asked"), &json!("WARN")));
+        assert_eq!(
+            (error.error_type.as_str(), error.error_message.as_str()),
+            ("Trial.Asked", "it was asked to fail")
+        );
+        assert_eq!(
+            (&line["outcome"], &line["level"]),
+            (&json!("Trial.Asked"), &json!("WARN"))
+        );
     }
 
     #[tokio::test]

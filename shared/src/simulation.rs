@@ -24,9 +24,15 @@ struct Inner {
     tasks: RefCell<Vec<Slot>>,
     /// When the task that is being polled wants to go on.
     wake: Cell<Timestamp>,
-    /// Longest that one step takes.
+    /// Longest that one step takes; one of [`SLOW`] takes up to [`SLOWER`] times as long.
     latency: Duration,
 }
+
+/// Of so many steps one is slow.
+const SLOW: usize = 25;
+
+/// So much slower it may be.
+const SLOWER: u32 = 50;
 
 struct Slot {
     task: Task,
@@ -36,7 +42,7 @@ struct Slot {
 }
 
 impl World {
-    /// A world that follows from `seed`, starting at `start`; each step takes up to `latency`.
+    /// A world that follows from `seed`, starting at `start`; most steps take up to `latency`, some far longer.
     #[must_use]
     pub fn new(seed: u64, start: Timestamp, latency: Duration) -> Self {
         Self(Rc::new(Inner {
@@ -64,9 +70,9 @@ impl World {
 
     /// Lets others go on. What is done between two steps is atomic.
     pub async fn step(&self) {
-        let most = u64::try_from(self.0.latency.as_millis()).unwrap_or(u64::MAX);
-        let taken = self.0.random.borrow_mut().u64(0..=most);
-        self.sleep(Duration::from_millis(taken)).await;
+        let slow = self.number(1..=SLOW) == 1;
+        let most = if slow { self.0.latency * SLOWER } else { self.0.latency };
+        self.sleep(self.up_to(most)).await;
     }
 
     /// `true` with the given chance.

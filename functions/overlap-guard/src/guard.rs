@@ -84,7 +84,7 @@ struct Turn<'a> {
 enum Begun<'a> {
     /// The question was answered before.
     Answered(Verdict),
-    Turn(Turn<'a>),
+    Turn(Box<Turn<'a>>),
 }
 
 /// How far one step led.
@@ -122,7 +122,7 @@ where
             )
             .into());
         }
-        let mut turn: Option<Turn<'_>> = None;
+        let mut turn: Option<Box<Turn<'_>>> = None;
         loop {
             let step = match &mut turn {
                 None => self.begin(ask, deadline).await.map(|begun| match begun {
@@ -173,7 +173,7 @@ where
             tracing::info!(executionArn = %me.arn, retry = ask.retry, "asked again; the verdict stands");
             return Ok(Begun::Answered(verdict));
         }
-        Ok(Begun::Turn(Turn {
+        Ok(Begun::Turn(Box::new(Turn {
             ask,
             holder: Holder {
                 run: me.arn.clone(),
@@ -185,7 +185,7 @@ where
             listed: None,
             cancelled: Vec::new(),
             waiting_for: "the table was slow".to_owned(),
-        }))
+        })))
     }
 
     /// Describes the run that asks. It runs, as it asks; if Step Functions does not say so yet, it will in a moment.
@@ -307,7 +307,9 @@ where
     async fn examine(&self, turn: &mut Turn<'_>, members: &[ExecutionArn]) -> Result<Step, Error> {
         let mut in_the_way = Vec::new();
         for machine in &turn.ask.also_check {
-            let Some(claim) = self.store.read(machine).await? else { continue };
+            let Some(claim) = self.store.read(machine).await? else {
+                continue;
+            };
             if turn.ask.ignore_ancestors.contains(&claim.holder.run) {
                 continue;
             }
@@ -380,7 +382,11 @@ where
         }
         suspects.append(&mut unclear);
         sort_by_age(&mut suspects);
-        let most = if turn.ask.policy == Policy::CancelOlder { usize::MAX } else { LISTED_MOST };
+        let most = if turn.ask.policy == Policy::CancelOlder {
+            usize::MAX
+        } else {
+            LISTED_MOST
+        };
         let mut strays = Vec::new();
         for suspect in suspects {
             // A run that has ended may be listed for a while.
@@ -436,7 +442,11 @@ where
         };
         let mut unsure = false;
         for run in runs.iter().filter(|run| !refused(run)) {
-            let redrive = if *run == claim.holder.run { claim.holder.redrive } else { 0 };
+            let redrive = if *run == claim.holder.run {
+                claim.holder.redrive
+            } else {
+                0
+            };
             let now = self.clock.now();
             match self.executions.describe(run).await? {
                 Some(run) if run.status == Status::Running => return Ok(Standing::Running(run)),
@@ -478,7 +488,9 @@ where
     }
 
     async fn give_back_pending(&self, turn: &Turn<'_>) -> Result<(), CallError> {
-        self.store.give_back(turn.me.arn.machine(), &turn.holder, ClaimState::Pending).await
+        self.store
+            .give_back(turn.me.arn.machine(), &turn.holder, ClaimState::Pending)
+            .await
     }
 
     async fn proceed(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
@@ -491,7 +503,11 @@ where
     async fn conclude(&self, turn: &Turn<'_>, ruling: Ruling, mut overlapping: Vec<Overlap>) -> Result<Step, Error> {
         overlapping.truncate(LISTED_MOST);
         let verdict = Verdict { ruling, overlapping };
-        let recorded = self.store.decide(&turn.me.arn, turn.question, &verdict).await?.ok_or_else(superseded)?;
+        let recorded = self
+            .store
+            .decide(&turn.me.arn, turn.question, &verdict)
+            .await?
+            .ok_or_else(superseded)?;
         tracing::info!(
             executionArn = %turn.me.arn,
             retry = turn.ask.retry,

@@ -32,7 +32,10 @@ impl Handler for OverlapGuard {
         let ask = Ask::try_from(request)?;
         invocation.about(ask.run.as_str());
         // A call to AWS may outlast the time that the protocol watches: an answer without a verdict beats none.
-        let left = invocation.deadline.since(self.clock.now()).saturating_sub(Duration::from_secs(1));
+        let left = invocation
+            .deadline
+            .since(self.clock.now())
+            .saturating_sub(Duration::from_secs(1));
         let decided = tokio::time::timeout(left, Box::pin(self.decide(&ask, invocation.deadline))).await;
         let answer = decided.unwrap_or_else(|_| Err(Error::Undecided("a call to AWS took too long".to_owned())))?;
         invocation.outcome(if answer.proceed { "proceed" } else { "skip" });

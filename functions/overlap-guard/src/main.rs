@@ -11,7 +11,7 @@ use signalbox::{aws, runtime};
 async fn main() -> Result<(), lambda_runtime::Error> {
     runtime::init_logging();
     let environment = Environment::of_process();
-    let config = aws::shared_config().await;
+    let config = aws::shared_config(&environment);
     let guard = OverlapGuard {
         store: DynamoStore::new(aws::dynamodb(&config), environment.required(TABLE_NAME)?),
         executions: SfnExecutions::new(aws::sfn(&config)),

@@ -68,11 +68,15 @@ impl TryFrom<Request> for Ask {
     fn try_from(request: Request) -> Result<Self, BadRequest> {
         let run = execution("executionArn".to_owned(), &request.execution_arn)?;
         if let Some(text) = &request.state_machine_arn {
-            let machine = StateMachineArn::parse(text).map_err(|e| BadRequest::new("stateMachineArn", e.to_string()))?;
+            let machine =
+                StateMachineArn::parse(text).map_err(|e| BadRequest::new("stateMachineArn", e.to_string()))?;
             if machine != *run.machine() {
                 return Err(BadRequest::new(
                     "stateMachineArn",
-                    format!("is {machine}, but executionArn is of {}; pass $$.StateMachine.Id or leave it out", run.machine()),
+                    format!(
+                        "is {machine}, but executionArn is of {}; pass $$.StateMachine.Id or leave it out",
+                        run.machine()
+                    ),
                 ));
             }
         }
@@ -131,7 +135,10 @@ fn execution(path: String, text: &str) -> Result<ExecutionArn, BadRequest> {
 
 fn at_most(path: &str, found: usize, most: usize) -> Result<(), BadRequest> {
     if found > most {
-        return Err(BadRequest::new(path, format!("has {found} entries; it takes at most {most}")));
+        return Err(BadRequest::new(
+            path,
+            format!("has {found} entries; it takes at most {most}"),
+        ));
     }
     Ok(())
 }
@@ -152,7 +159,9 @@ mod tests {
             "retryCount": 0,
         });
         change(&mut payload);
-        parse::<Request>(payload).and_then(Ask::try_from).map_err(|e| e.to_string())
+        parse::<Request>(payload)
+            .and_then(Ask::try_from)
+            .map_err(|e| e.to_string())
     }
 
     #[test]
@@ -182,23 +191,56 @@ mod tests {
     fn every_refusal_names_its_field() {
         let set = |field: &'static str, value: Value| ask(move |r| r[field] = value).unwrap_err();
         for (error, says) in [
-            (set("executionArn", json!(format!("{HOME}:express:m:r:0f"))), "executionArn: "),
-            (set("executionArn", json!(format!("{HOME}:stateMachine:m:PROD"))), "is an alias of a state machine"),
-            (set("executionArn", json!(format!("{HOME}:stateMachine:m:4"))), "is a version of a state machine"),
+            (
+                set("executionArn", json!(format!("{HOME}:express:m:r:0f"))),
+                "executionArn: ",
+            ),
+            (
+                set("executionArn", json!(format!("{HOME}:stateMachine:m:PROD"))),
+                "is an alias of a state machine",
+            ),
+            (
+                set("executionArn", json!(format!("{HOME}:stateMachine:m:4"))),
+                "is a version of a state machine",
+            ),
             (set("executionArn", json!("x".repeat(300))), "at most 256"),
-            (set("stateMachineArn", json!(format!("{HOME}:stateMachine:other"))), "stateMachineArn: is "),
-            (set("enteredTime", json!("now")), "enteredTime: \"now\" is not an RFC 3339 time"),
+            (
+                set("stateMachineArn", json!(format!("{HOME}:stateMachine:other"))),
+                "stateMachineArn: is ",
+            ),
+            (
+                set("enteredTime", json!("now")),
+                "enteredTime: \"now\" is not an RFC 3339 time",
+            ),
             (set("retryCount", json!(-1)), "retryCount: "),
             (set("retryCount", json!("0")), "retryCount: "),
-            (set("policy", json!("failOlder")), "policy: unknown variant `failOlder`, expected one of `failNewer`, `cancelOlder`, `skip`"),
-            (set("alsoCheck", json!(["orders"])), "alsoCheck[0]: \"orders\" is not an ARN"),
-            (set("alsoCheck", json!(vec![format!("{HOME}:stateMachine:m"); 11])), "alsoCheck: has 11 entries; it takes at most 10"),
             (
-                set("alsoCheck", json!(["arn:aws:states:eu-west-1:123456789012:stateMachine:m"])),
+                set("policy", json!("failOlder")),
+                "policy: unknown variant `failOlder`, expected one of `failNewer`, `cancelOlder`, `skip`",
+            ),
+            (
+                set("alsoCheck", json!(["orders"])),
+                "alsoCheck[0]: \"orders\" is not an ARN",
+            ),
+            (
+                set("alsoCheck", json!(vec![format!("{HOME}:stateMachine:m"); 11])),
+                "alsoCheck: has 11 entries; it takes at most 10",
+            ),
+            (
+                set(
+                    "alsoCheck",
+                    json!(["arn:aws:states:eu-west-1:123456789012:stateMachine:m"]),
+                ),
                 "alsoCheck[0]: is arn:aws:states:eu-west-1",
             ),
-            (set("ignoreAncestors", json!([7])), "ignoreAncestors[0]: invalid type: integer `7`"),
-            (set("ignoreAncestors", json!(vec!["x"; 11])), "ignoreAncestors: has 11 entries"),
+            (
+                set("ignoreAncestors", json!([7])),
+                "ignoreAncestors[0]: invalid type: integer `7`",
+            ),
+            (
+                set("ignoreAncestors", json!(vec!["x"; 11])),
+                "ignoreAncestors: has 11 entries",
+            ),
             (
                 set("ignoreAncestors", json!([format!("{HOME}:execution:orders:run-1")])),
                 "ignoreAncestors[0]: is the run itself",

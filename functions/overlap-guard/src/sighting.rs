@@ -8,7 +8,7 @@ use crate::executions::Execution;
 use crate::store::{Record, Ruling};
 
 /// A run without a record that has run for so long is not about to ask: there is no use in waiting for its record.
-const ABOUT_TO_ASK: Duration = Duration::from_secs(60);
+const ABOUT_TO_ASK: Duration = Duration::from_mins(1);
 
 /// What a listed run means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,11 +83,30 @@ mod tests {
             ("older, never asked, runs for long", 1_000, None, Suspect),
             ("newer, never asked", 100_500, None, Harmless),
             ("contends", 99_000, record(None), Harmless),
-            ("was refused, and lives on in a Catch", 99_000, record(Some(Refuse)), Harmless),
-            ("was let through, and has no claim", 99_000, record(Some(Proceed)), Suspect),
-            ("the same, redriven after I started", 100_500, record(Some(Proceed)), Suspect),
+            (
+                "was refused, and lives on in a Catch",
+                99_000,
+                record(Some(Refuse)),
+                Harmless,
+            ),
+            (
+                "was let through, and has no claim",
+                99_000,
+                record(Some(Proceed)),
+                Suspect,
+            ),
+            (
+                "the same, redriven after I started",
+                100_500,
+                record(Some(Proceed)),
+                Suspect,
+            ),
         ] {
-            assert_eq!(sighting(&run("other", since), record.as_ref(), &me, now), expected, "{what}");
+            assert_eq!(
+                sighting(&run("other", since), record.as_ref(), &me, now),
+                expected,
+                "{what}"
+            );
         }
     }
 }

@@ -104,14 +104,15 @@ pub enum ClaimState {
 /// The records of runs.
 pub trait Records {
     /// Records that `run` asks `question`, unless that or a later question is recorded; answers what is recorded then.
-    fn arrive(&self, run: &ExecutionArn, question: Question, now: Timestamp)
-    -> impl Future<Output = Result<Record, CallError>>;
+    fn arrive(
+        &self,
+        run: &ExecutionArn,
+        question: Question,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Record, CallError>>;
 
     /// The records of those of `runs` that have one, consistent.
-    fn records(
-        &self,
-        runs: &[ExecutionArn],
-    ) -> impl Future<Output = Result<HashMap<ExecutionArn, Record>, CallError>>;
+    fn records(&self, runs: &[ExecutionArn]) -> impl Future<Output = Result<HashMap<ExecutionArn, Record>, CallError>>;
 
     /// Records the answer unless there is one; answers what is recorded then. `None` if a later question was asked.
     fn decide(

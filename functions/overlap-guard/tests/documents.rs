@@ -13,21 +13,34 @@ const EXAMPLE: &str = include_str!("../../../examples/orders-nightly/statemachin
 
 /// The names in the first column of the tables of a document.
 fn first_column(document: &str) -> BTreeSet<&str> {
-    document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
+    document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect()
 }
 
 fn code_blocks(document: &str) -> Vec<Value> {
-    let blocks = document.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.map(|block| serde_json::from_str(block).expect("a block of JSON")).collect()
+    let blocks = document
+        .split("```json\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    blocks
+        .map(|block| serde_json::from_str(block).expect("a block of JSON"))
+        .collect()
 }
 
 #[test]
 fn every_error_is_listed_and_every_listed_one_exists() {
     let names = BTreeSet::from(Error::NAMES);
     for (document, text) in [("README.md", README), ("docs/errors.md", ERRORS)] {
-        let listed: BTreeSet<&str> =
-            first_column(text).into_iter().filter(|name| name.starts_with("OverlapGuard.")).collect();
-        let listed: BTreeSet<&str> = listed.difference(&BTreeSet::from(["OverlapGuard.Cancelled"])).copied().collect();
+        let listed: BTreeSet<&str> = first_column(text)
+            .into_iter()
+            .filter(|name| name.starts_with("OverlapGuard."))
+            .collect();
+        let listed: BTreeSet<&str> = listed
+            .difference(&BTreeSet::from(["OverlapGuard.Cancelled"]))
+            .copied()
+            .collect();
         assert_eq!(listed, names, "{document}");
     }
 }
@@ -35,9 +48,13 @@ fn every_error_is_listed_and_every_listed_one_exists() {
 #[test]
 fn the_state_to_paste_is_the_examples_own() {
     let example: Value = serde_json::from_str(EXAMPLE).unwrap();
-    let states: Vec<Value> =
-        code_blocks(README).into_iter().filter_map(|block| block.get("One run at a time").cloned()).collect();
-    let [json_path, jsonata] = states.as_slice() else { panic!("two states to paste: {states:?}") };
+    let states: Vec<Value> = code_blocks(README)
+        .into_iter()
+        .filter_map(|block| block.get("One run at a time").cloned())
+        .collect();
+    let [json_path, jsonata] = states.as_slice() else {
+        panic!("two states to paste: {states:?}")
+    };
     assert_eq!(*json_path, example["States"]["One run at a time"]);
     for shared in ["Resource", "Retry", "TimeoutSeconds", "Next"] {
         assert_eq!(jsonata[shared], json_path[shared], "{shared}");
@@ -53,7 +70,9 @@ fn both_states_ask_what_the_function_understands() {
         "retryCount": 0,
     });
     for block in code_blocks(README) {
-        let Some(state) = block.get("One run at a time") else { continue };
+        let Some(state) = block.get("One run at a time") else {
+            continue;
+        };
         let arguments = state.get("Parameters").or(state.get("Arguments")).expect("arguments");
         let payload = arguments["Payload"].as_object().expect("an object");
         let request: serde_json::Map<String, Value> = payload
@@ -73,7 +92,10 @@ fn every_sample_event_is_listed_and_is_a_request() {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let event: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let refusal = parse::<Request>(event).and_then(Ask::try_from).err().map(|error| error.path().to_owned());
+        let refusal = parse::<Request>(event)
+            .and_then(Ask::try_from)
+            .err()
+            .map(|error| error.path().to_owned());
         let expected = match name.as_str() {
             "express.json" => Some("executionArn"),
             "unknown-field.json" => Some("polcy"),
@@ -82,7 +104,10 @@ fn every_sample_event_is_listed_and_is_a_request() {
         assert_eq!(refusal.as_deref(), expected, "{name}");
         files.insert(name);
     }
-    let listed: BTreeSet<String> =
-        first_column(README).into_iter().filter(|name| name.ends_with(".json")).map(str::to_owned).collect();
+    let listed: BTreeSet<String> = first_column(README)
+        .into_iter()
+        .filter(|name| name.ends_with(".json"))
+        .map(str::to_owned)
+        .collect();
     assert_eq!(listed, files);
 }

@@ -79,8 +79,14 @@ impl Fleet {
 
     /// The names of the states that the run entered, in order.
     pub async fn visited(&self, run: &str) -> Result<Vec<String>, Error> {
-        let mut pages =
-            self.account.sfn().get_execution_history().execution_arn(run).into_paginator().items().send();
+        let mut pages = self
+            .account
+            .sfn()
+            .get_execution_history()
+            .execution_arn(run)
+            .into_paginator()
+            .items()
+            .send();
         let mut names = Vec::new();
         while let Some(event) = pages.next().await {
             let event = event.map_err(|error| Error::Aws {

@@ -38,17 +38,25 @@ pub async fn storm(name: &str, runs: usize, weather: Weather) -> Result<Outcome,
     match weather {
         Weather::Fair => {}
         Weather::StaleList => {
-            fleet.account.fault(Fault::stale("States.ListExecutions", Duration::from_secs(5))).await?;
+            fleet
+                .account
+                .fault(Fault::stale("States.ListExecutions", Duration::from_secs(5)))
+                .await?;
         }
         Weather::ThrottledTable => {
-            fleet.account.fault(Fault::throttle("DynamoDB.*").rate(0.3).from_functions()).await?;
+            fleet
+                .account
+                .fault(Fault::throttle("DynamoDB.*").rate(0.3).from_functions())
+                .await?;
         }
     }
     #[allow(clippy::disallowed_methods, reason = "says how long it took, decides nothing")]
     let began = Instant::now();
     let names: Vec<String> = (0..runs).map(|n| format!("run-{n}")).collect();
     let fleet = &fleet;
-    let starts = names.iter().map(|name| fleet.start("Guarded", name, FOR_EVER, json!({})));
+    let starts = names
+        .iter()
+        .map(|name| fleet.start("Guarded", name, FOR_EVER, json!({})));
     let arns = try_join_all(starts).await?;
     let asked = settled(fleet, &arns).await?;
     let took = began.elapsed();
@@ -64,7 +72,9 @@ pub async fn storm(name: &str, runs: usize, weather: Weather) -> Result<Outcome,
         } else if run.refused() {
             outcome.refused += 1;
         } else {
-            outcome.undecided.push(format!("{}: {:?}", run.execution.name, run.execution.error));
+            outcome
+                .undecided
+                .push(format!("{}: {:?}", run.execution.name, run.execution.error));
         }
     }
     Ok(outcome)

@@ -27,8 +27,10 @@ async fn every_sample_event_is_answered_as_it_says() -> Result<(), local_cloud::
     let account = Cloud::shared().await?.main_account();
     let seeds = seed::seed(&account).await?;
     let function = seeds.fleet.output("OverlapGuardFunctionName")?;
-    let expected: BTreeMap<String, Result<bool, String>> =
-        ANSWERS.iter().map(|(name, answer)| ((*name).to_owned(), answer.map_err(str::to_owned))).collect();
+    let expected: BTreeMap<String, Result<bool, String>> = ANSWERS
+        .iter()
+        .map(|(name, answer)| ((*name).to_owned(), answer.map_err(str::to_owned)))
+        .collect();
     // Twice and in any order, as a person would try them.
     for reversed in [false, true] {
         let mut names = names();
@@ -57,8 +59,9 @@ fn read(name: &str) -> Vec<u8> {
 fn names() -> Vec<String> {
     let files = std::fs::read_dir(FOLDER).expect("the folder of sample events");
     let paths = files.map(|file| file.expect("a file").path());
-    let mut names: Vec<String> =
-        paths.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = paths
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }

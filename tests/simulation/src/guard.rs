@@ -64,7 +64,12 @@ impl FromStr for Scenario {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|scenario| scenario.to_string() == text);
-        found.ok_or_else(|| format!("no scenario {text}; there are {}", Self::ALL.map(|s| s.to_string()).join(", ")))
+        found.ok_or_else(|| {
+            format!(
+                "no scenario {text}; there are {}",
+                Self::ALL.map(|s| s.to_string()).join(", ")
+            )
+        })
     }
 }
 
@@ -74,8 +79,11 @@ const MOST_STEPS: u64 = 2_000_000;
 /// An invocation of the function lives this long: its `Timeout` in `template.yaml`.
 const INVOCATION: Duration = Duration::from_secs(30);
 
-/// Longest lag of Step Functions' answers.
+/// Longest lag of `DescribeExecution`.
 const LAG: Duration = Duration::from_secs(5);
+
+/// Longest lag of `ListExecutions`.
+const LIST_LAG: Duration = Duration::from_secs(10);
 
 /// A redrive that follows a failure so closely may not be visible yet when the claim is up for being taken over.
 const PROMPT_REDRIVE: Duration = Duration::from_millis(4_500);
@@ -147,11 +155,25 @@ impl Model {
             Nobody,
             Ended,
             Redriven,
+            RedrivenLate,
             NeverAsked,
         }
-        let before = [Before::Nobody, Before::Ended, Before::Redriven, Before::NeverAsked][self.world.number(0..=3)];
-        let policy = if self.world.chance(0.5) { Policy::FailNewer } else { Policy::Skip };
-        let runs: Vec<Run> = (0..self.world.number(2..=8)).map(|n| run_of("m", &format!("r{n}"), policy)).collect();
+        let kinds = [
+            Before::Nobody,
+            Before::Ended,
+            Before::Redriven,
+            Before::RedrivenLate,
+            Before::NeverAsked,
+        ];
+        let before = kinds[self.world.number(0..=4)];
+        let policy = if self.world.chance(0.5) {
+            Policy::FailNewer
+        } else {
+            Policy::Skip
+        };
+        let runs: Vec<Run> = (0..self.world.number(2..=8))
+            .map(|n| run_of("m", &format!("r{n}"), policy))
+            .collect();
         let first = run_of("m", "before", policy);
         let (model, all, earlier) = (Rc::clone(self), runs.clone(), first.clone());
         self.world.spawn(async move {
@@ -161,7 +183,21 @@ impl Model {
                 Before::NeverAsked => {
                     model.sfn.start(&earlier.arn);
                     // It is listed by the time that the others ask.
+                    world.sleep(LIST_LAG).await;
+                }
+                Before::RedrivenLate => {
+                    model.sfn.start(&earlier.arn);
+                    model.go(&earlier).await;
+                    model.sfn.fail(&earlier.arn);
+                    // Long after its end, and after another run had the claim.
+                    world.sleep(Duration::from_secs(30)).await;
+                    model
+                        .work_once(&run_of("m", "between", policy), Duration::from_secs(5))
+                        .await;
                     world.sleep(LAG).await;
+                    model.sfn.redrive(&earlier.arn);
+                    model.enter(&earlier);
+                    world.sleep(LIST_LAG).await;
                 }
                 Before::Ended | Before::Redriven => {
                     model.sfn.start(&earlier.arn);
@@ -198,7 +234,10 @@ impl Model {
             let through = runs.iter().filter(|run| model.is_inside(run)).count();
             match through == expected {
                 true => Ok(()),
-                false => Err(format!("{through} of {} went through instead of {expected} ({before:?})", runs.len())),
+                false => Err(format!(
+                    "{through} of {} went through instead of {expected} ({before:?})",
+                    runs.len()
+                )),
             }
         })
     }
@@ -263,7 +302,11 @@ impl Model {
         for machine in &machines {
             for n in 0..self.world.number(1..=3) {
                 let mut run = run_of(machine, &format!("r{n}"), Policy::FailNewer);
-                run.also_check = machines.iter().filter(|other| *other != machine).map(|m| machine_of(m)).collect();
+                run.also_check = machines
+                    .iter()
+                    .filter(|other| *other != machine)
+                    .map(|m| machine_of(m))
+                    .collect();
                 runs.push(run);
             }
         }
@@ -284,8 +327,9 @@ impl Model {
     }
 
     fn cancel_older(self: &Rc<Self>) -> Ending {
-        let runs: Vec<Run> =
-            (0..self.world.number(2..=6)).map(|n| run_of("m", &format!("r{n}"), Policy::CancelOlder)).collect();
+        let runs: Vec<Run> = (0..self.world.number(2..=6))
+            .map(|n| run_of("m", &format!("r{n}"), Policy::CancelOlder))
+            .collect();
         for run in &runs {
             let (model, run) = (Rc::clone(self), run.clone());
             self.world.spawn(async move {
@@ -297,8 +341,14 @@ impl Model {
         }
         let model = Rc::clone(self);
         Box::new(move || {
-            let newest = runs.iter().max_by_key(|run| (model.sfn.now(&run.arn).since, run.arn.clone()));
-            let left: Vec<&str> = runs.iter().filter(|run| model.is_inside(run)).map(|run| run.arn.name()).collect();
+            let newest = runs
+                .iter()
+                .max_by_key(|run| (model.sfn.now(&run.arn).since, run.arn.clone()));
+            let left: Vec<&str> = runs
+                .iter()
+                .filter(|run| model.is_inside(run))
+                .map(|run| run.arn.name())
+                .collect();
             match newest {
                 Some(newest) if left == [newest.arn.name()] => Ok(()),
                 _ => Err(format!("{left:?} are left instead of the newest")),
@@ -428,11 +478,18 @@ impl Model {
     /// The run is inside from now on.
     fn enter(&self, run: &Run) {
         let mut inside = self.inside.borrow_mut();
-        for other in inside.iter().filter(|other| other.arn != run.arn && self.sfn.runs(&other.arn)) {
+        for other in inside
+            .iter()
+            .filter(|other| other.arn != run.arn && self.sfn.runs(&other.arn))
+        {
             let family = |a: &Run, b: &Run| a.ancestors.contains(&b.arn);
             let siblings = run.ancestors.iter().any(|ancestor| other.ancestors.contains(ancestor));
             if !family(run, other) && !family(other, run) && !siblings {
-                self.breaks(format!("{} and {} are inside at once", other.arn.name(), run.arn.name()));
+                self.breaks(format!(
+                    "{} and {} are inside at once",
+                    other.arn.name(),
+                    run.arn.name()
+                ));
             }
         }
         inside.push(run.clone());

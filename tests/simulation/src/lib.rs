@@ -4,5 +4,8 @@
 //! as you like, `-- --seed 42 --scenario simultaneous` one again.
 
 pub mod guard;
-mod store;
 mod step_functions;
+mod store;
+
+pub use step_functions::StepFunctions;
+pub use store::MemoryStore;

@@ -13,16 +13,18 @@ use signalbox::simulation::World;
 
 /// Executions with their whole past, so that any call can be answered as of some seconds ago.
 #[derive(Clone)]
-pub(crate) struct StepFunctions {
+pub struct StepFunctions {
     world: World,
-    /// Longest lag of an answer.
+    /// Longest lag of a description; a list may lag twice as much.
     lag: Duration,
     trouble: f64,
     past: Rc<RefCell<BTreeMap<ExecutionArn, Vec<(Timestamp, Execution)>>>>,
 }
 
 impl StepFunctions {
-    pub(crate) fn new(world: World, lag: Duration, trouble: f64) -> Self {
+    /// Without any execution. Descriptions lag by up to `lag`, and calls fail with the chance `trouble`.
+    #[must_use]
+    pub fn new(world: World, lag: Duration, trouble: f64) -> Self {
         Self {
             world,
             lag,
@@ -31,7 +33,8 @@ impl StepFunctions {
         }
     }
 
-    pub(crate) fn start(&self, run: &ExecutionArn) {
+    /// The run starts now.
+    pub fn start(&self, run: &ExecutionArn) {
         self.change(Execution {
             arn: run.clone(),
             since: self.world.now(),
@@ -40,7 +43,8 @@ impl StepFunctions {
         });
     }
 
-    pub(crate) fn end(&self, run: &ExecutionArn, status: Status) {
+    /// The run ends now, unless it has.
+    pub fn end(&self, run: &ExecutionArn, status: Status) {
         let mut execution = self.now(run);
         if execution.status == Status::Running {
             execution.status = status;
@@ -48,11 +52,13 @@ impl StepFunctions {
         }
     }
 
-    pub(crate) fn fail(&self, run: &ExecutionArn) {
+    /// The run fails now, unless it has ended.
+    pub fn fail(&self, run: &ExecutionArn) {
         self.end(run, Status::Stopped(self.world.now()));
     }
 
-    pub(crate) fn redrive(&self, run: &ExecutionArn) {
+    /// The run, which has ended, is redriven.
+    pub fn redrive(&self, run: &ExecutionArn) {
         let before = self.now(run);
         self.change(Execution {
             since: self.world.now(),
@@ -63,22 +69,34 @@ impl StepFunctions {
     }
 
     /// How it really is.
-    pub(crate) fn now(&self, run: &ExecutionArn) -> Execution {
-        self.past.borrow()[run].last().map(|(_, execution)| execution.clone()).expect("a run that started")
+    ///
+    /// # Panics
+    ///
+    /// If the run never started.
+    #[must_use]
+    pub fn now(&self, run: &ExecutionArn) -> Execution {
+        self.past.borrow()[run]
+            .last()
+            .map(|(_, execution)| execution.clone())
+            .expect("a run that started")
     }
 
-    pub(crate) fn runs(&self, run: &ExecutionArn) -> bool {
+    /// Whether it really runs.
+    #[must_use]
+    pub fn runs(&self, run: &ExecutionArn) -> bool {
         self.now(run).status == Status::Running
     }
 
     fn change(&self, execution: Execution) {
         let mut past = self.past.borrow_mut();
-        past.entry(execution.arn.clone()).or_default().push((self.world.now(), execution));
+        past.entry(execution.arn.clone())
+            .or_default()
+            .push((self.world.now(), execution));
     }
 
     /// How it was some time ago, as far as it was known then.
-    fn lagging(&self, run: &ExecutionArn) -> Option<Execution> {
-        let lag = i64::try_from(self.world.up_to(self.lag).as_millis()).expect("a lag of seconds");
+    fn lagging(&self, run: &ExecutionArn, most: Duration) -> Option<Execution> {
+        let lag = i64::try_from(self.world.up_to(most).as_millis()).expect("a lag of seconds");
         let then = Timestamp::from_millis(self.world.now().as_millis() - lag);
         let past = self.past.borrow();
         let known = past.get(run)?.iter().rfind(|(at, _)| *at <= then);
@@ -90,7 +108,10 @@ impl StepFunctions {
         let answer = effect();
         self.world.step().await;
         match self.world.chance(self.trouble) {
-            true => Err(CallError::malformed("states:Simulated", "throttled, or the reply was lost")),
+            true => Err(CallError::malformed(
+                "states:Simulated",
+                "throttled, or the reply was lost",
+            )),
             false => Ok(answer),
         }
     }
@@ -98,13 +119,19 @@ impl StepFunctions {
 
 impl Executions for StepFunctions {
     async fn describe(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
-        self.call(|| self.lagging(run)).await
+        self.call(|| self.lagging(run, self.lag)).await
     }
 
     async fn running(&self, machine: &StateMachineArn) -> Result<Listed, CallError> {
         self.call(|| {
-            let arns: Vec<_> = self.past.borrow().keys().filter(|arn| arn.machine() == machine).cloned().collect();
-            let seen = arns.iter().filter_map(|arn| self.lagging(arn));
+            let arns: Vec<_> = self
+                .past
+                .borrow()
+                .keys()
+                .filter(|arn| arn.machine() == machine)
+                .cloned()
+                .collect();
+            let seen = arns.iter().filter_map(|arn| self.lagging(arn, self.lag * 2));
             Listed::Running(seen.filter(|execution| execution.status == Status::Running).collect())
         })
         .await

@@ -12,7 +12,7 @@ use signalbox::simulation::World;
 
 /// Records and claims in memory. Calls fail, before or after they took effect, with the chance `trouble`.
 #[derive(Clone)]
-pub(crate) struct MemoryStore {
+pub struct MemoryStore {
     world: World,
     trouble: f64,
     items: Rc<RefCell<Items>>,
@@ -25,7 +25,9 @@ struct Items {
 }
 
 impl MemoryStore {
-    pub(crate) fn new(world: World, trouble: f64) -> Self {
+    /// An empty store.
+    #[must_use]
+    pub fn new(world: World, trouble: f64) -> Self {
         Self {
             world,
             trouble,
@@ -45,7 +47,10 @@ impl MemoryStore {
 
     fn fail(&self) -> Result<(), CallError> {
         match self.world.chance(self.trouble) {
-            true => Err(CallError::malformed("dynamodb:Simulated", "throttled, or the reply was lost")),
+            true => Err(CallError::malformed(
+                "dynamodb:Simulated",
+                "throttled, or the reply was lost",
+            )),
             false => Ok(()),
         }
     }
@@ -95,7 +100,10 @@ impl Records for MemoryStore {
 impl Claims for MemoryStore {
     async fn claim(&self, machine: &StateMachineArn, holder: &Holder, now: Timestamp) -> Result<Claim, CallError> {
         self.call(|items| {
-            let claim = items.claims.entry(machine.clone()).or_insert_with(|| Claim::new(holder, now));
+            let claim = items
+                .claims
+                .entry(machine.clone())
+                .or_insert_with(|| Claim::new(holder, now));
             claim.clone()
         })
         .await
@@ -127,14 +135,13 @@ impl Claims for MemoryStore {
         .await
     }
 
-    async fn give_back(
-        &self,
-        machine: &StateMachineArn,
-        holder: &Holder,
-        state: ClaimState,
-    ) -> Result<(), CallError> {
+    async fn give_back(&self, machine: &StateMachineArn, holder: &Holder, state: ClaimState) -> Result<(), CallError> {
         self.call(|items| {
-            if items.claims.get(machine).is_some_and(|claim| claim.holder == *holder && claim.state == state) {
+            if items
+                .claims
+                .get(machine)
+                .is_some_and(|claim| claim.holder == *holder && claim.state == state)
+            {
                 items.claims.remove(machine);
             }
         })

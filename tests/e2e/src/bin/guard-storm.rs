@@ -1,5 +1,9 @@
 //! `cargo guard-storm`: storms of simultaneous guarded runs on the local cloud, round after round.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command that speaks to people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command that speaks to people"
+)]
 
 use std::process::ExitCode;
 
@@ -8,7 +12,12 @@ use e2e::storm::{Weather, storm};
 const USAGE: &str = "usage: cargo guard-storm [-- [--rounds N] [--runs N]]";
 
 /// Of four rounds, one has a stale list and one a throttled table.
-const WEATHER: [Weather; 4] = [Weather::Fair, Weather::StaleList, Weather::Fair, Weather::ThrottledTable];
+const WEATHER: [Weather; 4] = [
+    Weather::Fair,
+    Weather::StaleList,
+    Weather::Fair,
+    Weather::ThrottledTable,
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -25,7 +34,10 @@ async fn main() -> ExitCode {
             }
         }
     }
-    println!("{:>5}  {:<15} {:>5} {:>9} {:>8} {:>10} {:>8}", "round", "weather", "runs", "survived", "refused", "undecided", "seconds");
+    println!(
+        "{:>5}  {:<15} {:>5} {:>9} {:>8} {:>10} {:>8}",
+        "round", "weather", "runs", "survived", "refused", "undecided", "seconds"
+    );
     let mut good = true;
     for round in 1..=rounds {
         let weather = WEATHER[(round - 1) % WEATHER.len()];
@@ -52,6 +64,13 @@ async fn main() -> ExitCode {
             }
         }
     }
-    println!("{}", if good { "exactly one survived, every time" } else { "BROKEN" });
+    println!(
+        "{}",
+        if good {
+            "exactly one survived, every time"
+        } else {
+            "BROKEN"
+        }
+    );
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -16,6 +16,7 @@ import threading
 import time
 
 from ministack.core import lambda_runtime
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc
 
 from . import patching
@@ -32,6 +33,7 @@ def apply() -> None:
     _patch_output()
     patching.wrap(lambda_svc, "_provided_runtime_code_dir", code_dir, "85d4402ed282")
     patching.wrap(lambda_runtime, "release_worker", release_worker, "25d5dd7d42b6")
+    patching.wrap(lambda_runtime, "invalidate_worker", invalidate_worker, "1be5d7f769f5")
 
 
 # Warm processes that may sit idle, over all accounts and functions. A test run has its own functions in an account
@@ -272,3 +274,8 @@ def release_worker(original, worker) -> None:
             pool.remove(entry)
             ended.append(entry)
     threading.Thread(target=lambda_runtime.kill_workers, args=(ended,), daemon=True, name="end-idle-workers").start()
+
+
+def invalidate_worker(original, func_name: str, qualifier=None, account=None, region=None) -> None:
+    """End the processes of a function in its own account: creating one elsewhere is no reason to end its namesakes."""
+    original(func_name, qualifier, account or get_account_id(), region or get_region())

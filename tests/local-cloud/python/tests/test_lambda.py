@@ -47,6 +47,14 @@ class Functions(CloudTest):
         # Each of two delayed acknowledgements takes 40 ms.
         self.assertLess(min(durations), 0.035)
 
+    def test_a_deployment_elsewhere_does_not_end_a_call(self):
+        with ThreadPoolExecutor() as pool:
+            begun = str(self.cloud.binaries / f"begun-{self.account}")
+            call = pool.submit(self.invoke, touch=begun, sleep=1)
+            eventually(lambda: os.path.exists(begun), "the call to begin")
+            self.cloud.deploy(str(int(self.account) + 500_000_000_000))
+            self.assertIn("pid", call.result())
+
     def test_a_silent_function_is_not_waited_for(self):
         """The emulator waits 50 ms for output; the function sends its answer after a millisecond."""
         self.invoke(silent=True)
