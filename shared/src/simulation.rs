@@ -152,18 +152,18 @@ mod tests {
 
     fn trace(seed: u64) -> (Vec<(usize, i64)>, bool) {
         let world = World::new(seed, Timestamp::from_millis(0), Duration::from_millis(20));
-        let seen = Rc::new(RefCell::new(Vec::new()));
+        let steps = Rc::new(RefCell::new(Vec::new()));
         for task in 0..3 {
-            let (world, seen) = (world.clone(), Rc::clone(&seen));
+            let (world, steps) = (world.clone(), Rc::clone(&steps));
             world.clone().spawn(async move {
                 for _ in 0..3 {
                     world.step().await;
-                    seen.borrow_mut().push((task, world.now().as_millis()));
+                    steps.borrow_mut().push((task, world.now().as_millis()));
                 }
             });
         }
         let ended = world.run(1_000);
-        (seen.take(), ended)
+        (steps.take(), ended)
     }
 
     #[test]

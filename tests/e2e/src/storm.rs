@@ -83,7 +83,7 @@ pub async fn storm(name: &str, runs: usize, weather: Weather) -> Result<Outcome,
 /// Waits until no run but those at work is left, then looks at each once.
 async fn settled(fleet: &Fleet, arns: &[String]) -> Result<Vec<Asked>, Error> {
     let machine = fleet.machine("Guarded")?;
-    wait::until("every run to have its verdict", Duration::from_secs(240), async || {
+    wait::until("every run to have its verdict", Duration::from_mins(4), async || {
         let mut running = Vec::new();
         let mut pages = fleet
             .account

@@ -92,7 +92,7 @@ async fn a_run_that_never_asked_blocks_and_a_finished_one_that_is_still_listed_d
     fleet.stop(&before).await?;
     let stale = fleet
         .account
-        .fault(Fault::stale("States.ListExecutions", Duration::from_secs(600)))
+        .fault(Fault::stale("States.ListExecutions", Duration::from_mins(10)))
         .await?;
     let free = fleet.ask("Guarded", "free", 0, json!({})).await?;
     assert!(free.worked, "{free:?}");

@@ -11,6 +11,9 @@ use signalbox::aws::CallError;
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::simulation::World;
 
+/// What an execution was, and since when.
+type Past = Vec<(Timestamp, Execution)>;
+
 /// Executions with their whole past, so that any call can be answered as of some seconds ago.
 #[derive(Clone)]
 pub struct StepFunctions {
@@ -18,7 +21,7 @@ pub struct StepFunctions {
     /// Longest lag of a description; a list may lag twice as much.
     lag: Duration,
     trouble: f64,
-    past: Rc<RefCell<BTreeMap<ExecutionArn, Vec<(Timestamp, Execution)>>>>,
+    past: Rc<RefCell<BTreeMap<ExecutionArn, Past>>>,
 }
 
 impl StepFunctions {

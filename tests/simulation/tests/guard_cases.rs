@@ -23,7 +23,7 @@ struct Case {
 }
 
 fn arn(name: &str) -> ExecutionArn {
-    ExecutionArn::parse(&format!("arn:aws:states:us-east-1:123456789012:execution:m:{name}")).unwrap()
+    ExecutionArn::parse(&format!("arn:aws:states:us-east-1:123456789012:execution:m:{name}")).expect("a good ARN")
 }
 
 fn holder(name: &str) -> Holder {
@@ -79,9 +79,15 @@ impl Case {
 }
 
 async fn claimed(store: &MemoryStore, name: &str, state: ClaimState, at: Timestamp) -> Claim {
-    let claim = store.claim(arn(name).machine(), &holder(name), at).await.unwrap();
+    let claim = store
+        .claim(arn(name).machine(), &holder(name), at)
+        .await
+        .expect("no trouble");
     if state == ClaimState::Confirmed {
-        store.confirm(arn(name).machine(), &holder(name)).await.unwrap();
+        store
+            .confirm(arn(name).machine(), &holder(name))
+            .await
+            .expect("no trouble");
     }
     claim
 }

@@ -5,7 +5,12 @@
     reason = "a command that speaks to people"
 )]
 
+use std::num::NonZero;
+use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
 use simulation::guard::{Scenario, run};
 
@@ -41,10 +46,7 @@ fn simulate() -> Result<bool, String> {
     }
     let mut good = true;
     for scenario in scenarios {
-        let broken: Vec<(u64, String)> = (first..first + schedules)
-            .filter_map(|seed| Some((seed, run(scenario, seed).err()?)))
-            .take(5)
-            .collect();
+        let broken = broken(scenario, first..first + schedules);
         match broken.is_empty() {
             true => println!("{scenario:<14}{schedules:>10} schedules: nothing broken"),
             false => println!("{scenario:<14}broken:"),
@@ -55,4 +57,32 @@ fn simulate() -> Result<bool, String> {
         }
     }
     Ok(good)
+}
+
+/// The first few schedules that break something, from all of `seeds`, on all processors.
+fn broken(scenario: Scenario, seeds: Range<u64>) -> Vec<(u64, String)> {
+    const MOST: usize = 5;
+    let (next, broken) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    if let Err(what) = run(scenario, seed) {
+                        let mut broken = broken.lock().expect("no thread panics with it");
+                        broken.push((seed, what));
+                        if broken.len() >= MOST {
+                            next.store(seeds.end, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let mut broken = broken.into_inner().expect("no thread panics with it");
+    broken.sort();
+    broken
 }
