@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use e2e::storm::{Weather, storm};
 
-const USAGE: &str = "usage: cargo guard-storm [-- [--rounds N] [--runs N]]";
+const USAGE: &str = "usage: cargo guard-storm [--rounds N] [--runs N]";
 
 /// Of four rounds, one has a stale list and one a throttled table.
 const WEATHER: [Weather; 4] = [

@@ -14,7 +14,7 @@ use std::thread;
 
 use simulation::guard::{Scenario, run};
 
-const USAGE: &str = "usage: cargo guard-simulation [-- [--schedules N] [--scenario NAME] [--seed N]]";
+const USAGE: &str = "usage: cargo guard-simulation [--schedules N] [--scenario NAME] [--seed N]";
 
 fn main() -> ExitCode {
     match simulate() {
