@@ -431,25 +431,17 @@ where
 
     /// Whether the holder of `claim` runs, or a member of it.
     async fn standing(&self, claim: &Claim) -> Result<Standing, Error> {
-        let mut runs = vec![claim.holder.run.clone()];
-        runs.extend(claim.members.iter().cloned());
-        // An attempt that was overtaken by a refusal, and crashed, leaves a claim that is worth nothing, while the run may
-        // live on in a Catch.
-        let records = self.store.records(&runs).await?;
-        let refused = |run: &ExecutionArn| {
-            let verdict = records.get(run).and_then(|record| record.verdict.as_ref());
-            verdict.is_some_and(|verdict| verdict.ruling == Ruling::Refuse)
-        };
         let mut unsure = false;
-        for run in runs.iter().filter(|run| !refused(run)) {
-            let redrive = if *run == claim.holder.run {
-                claim.holder.redrive
-            } else {
-                0
-            };
+        let redrives = std::iter::once(claim.holder.redrive).chain(std::iter::repeat(0));
+        let runs = std::iter::once(&claim.holder.run).chain(&claim.members);
+        for (run, redrive) in runs.zip(redrives) {
             let now = self.clock.now();
             match self.executions.describe(run).await? {
-                Some(run) if run.status == Status::Running => return Ok(Standing::Running(run)),
+                Some(running) if running.status == Status::Running => {
+                    if !self.was_refused(run).await? {
+                        return Ok(Standing::Running(running));
+                    }
+                }
                 // As it was before the redrive at which it took the claim.
                 Some(run) if run.redrive < redrive => unsure = true,
                 Some(Execution {
@@ -461,6 +453,14 @@ where
             }
         }
         Ok(if unsure { Standing::Unsure } else { Standing::Ended })
+    }
+
+    /// Whether a run that has a claim was refused all the same. An attempt that was overtaken by another's refusal, and
+    /// crashed, leaves such a claim; it is worth nothing, while the run may live on in a Catch.
+    async fn was_refused(&self, run: &ExecutionArn) -> Result<bool, CallError> {
+        let records = self.store.records(std::slice::from_ref(run)).await?;
+        let verdict = records.get(run).and_then(|record| record.verdict.as_ref());
+        Ok(verdict.is_some_and(|verdict| verdict.ruling == Ruling::Refuse))
     }
 
     /// The execution, if it runs.

@@ -425,3 +425,27 @@ async fn lost_replies_change_nothing() -> Tested {
     assert!(second.refused(), "{second:?}");
     Ok(())
 }
+
+/// What the function's README says that a run costs.
+#[tokio::test]
+async fn a_run_on_its_own_costs_four_writes_and_one_read() -> Tested {
+    let fleet = Fleet::deploy("cost").await?;
+    let before = fleet.ask("Guarded", "before", 0, json!({})).await?;
+    fleet.account.wait_for_execution(&before.execution.arn).await?;
+    fleet.account.reset_calls().await?;
+    assert!(fleet.ask("Guarded", "run", 0, json!({})).await?.worked);
+    let calls = fleet.account.calls().await?;
+    let by_functions = |api: &str| calls.get(api).map_or(0, |calls| calls.functions);
+    for (api, times) in [
+        ("DynamoDB.PutItem", 2),
+        ("DynamoDB.UpdateItem", 2),
+        ("DynamoDB.DeleteItem", 0),
+        ("DynamoDB.GetItem", 1),
+        ("DynamoDB.BatchGetItem", 0),
+        ("States.DescribeExecution", 2),
+        ("States.ListExecutions", 1),
+    ] {
+        assert_eq!(by_functions(api), times, "{api}: {calls:?}");
+    }
+    Ok(())
+}

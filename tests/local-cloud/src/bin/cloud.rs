@@ -155,13 +155,23 @@ async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
             refused.arn
         ));
     }
-    for (function, event) in functions
-        .iter()
-        .filter_map(|function| Some((function, sample_event(account, function)?)))
-    {
+    for function in &functions {
+        let Some((folder, events)) = sample_events(account, function) else {
+            continue;
+        };
+        let Some((first, others)) = events.split_first() else {
+            continue;
+        };
         say(&format!(
-            "  cargo lambda invoke --remote --endpoint-url {endpoint} {function} --data-file {event}"
+            "  cargo lambda invoke --remote --endpoint-url {endpoint} {function} --data-file {folder}/{first}"
         ));
+        let also = terminal::wrap(
+            &format!("also in {folder}: {}", others.join(", ")),
+            terminal::width() - 4,
+        );
+        for line in also {
+            say(&format!("    {line}"));
+        }
     }
     say(&format!(
         "\nServing on {endpoint}; the log is {}. Ctrl-C ends it.",
@@ -188,8 +198,8 @@ fn status(execution: &Execution, paint: Paint) -> String {
     }
 }
 
-/// The first of a function's sample events, as a path from the workspace's folder.
-fn sample_event(account: &Account, function: &str) -> Option<String> {
+/// A function's sample events, sorted, and their folder as a path from the workspace's.
+fn sample_events(account: &Account, function: &str) -> Option<(String, Vec<String>)> {
     let workspace = account.cloud().workspace();
     let binary = workspace
         .functions
@@ -198,13 +208,14 @@ fn sample_event(account: &Account, function: &str) -> Option<String> {
         .find(|known| function.ends_with(known))?;
     let folder = format!("events/{binary}");
     let files = fs::read_dir(workspace.root.join(&folder)).ok()?.filter_map(Result::ok);
-    let names = files
+    let paths = files
         .map(|file| file.path())
         .filter(|path| path.extension().is_some_and(|kind| kind == "json"));
-    let first = names
+    let mut names: Vec<String> = paths
         .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
-        .min()?;
-    Some(format!("{folder}/{first}"))
+        .collect();
+    names.sort();
+    Some((folder, names))
 }
 
 fn log(cloud: &Cloud) -> String {
