@@ -7,8 +7,8 @@
 //! 4. Whoever finds a pending claim waits for its verdict, and is refused only by a confirmed one whose holder runs. A
 //!    claim whose holder has ended, or was refused, is taken over; so is one that stays pending for longer than an
 //!    invocation lives. The last is safe, as confirming a claim is conditional on still having it.
-//! 5. A run that the holder started goes on as a member of its claim: the claim is taken over only when they have all
-//!    ended.
+//! 5. A run that the holder or a member of a claim started goes on as a member of it: the claim is taken over only when
+//!    they have all ended.
 //! 6. The verdict is recorded before it is answered, so that the same question has the same answer.
 //!
 //! Every step may be repeated after a crash, a lost reply or a throttled call.
@@ -40,8 +40,14 @@ const PENDING_LIFE: Duration = Duration::from_secs(35);
 /// How long the run that asks may be unknown, or seem ended, before it is told so.
 const SELF_WAIT: Duration = Duration::from_secs(6);
 
-/// Between two looks at a claim or a record that is waited for, and as much again at random.
+/// Between two looks at the table for what is about to change, and as much again at random.
 const POLL: Duration = Duration::from_millis(150);
+
+/// The same where a look takes a call of Step Functions: it allows an account 10 to 15 descriptions a second.
+const SLOW_POLL: Duration = Duration::from_millis(750);
+
+/// A claim that is pending for less needs no look at its holder: most have their verdict by then.
+const JUST_TAKEN: Duration = Duration::from_secs(3);
 
 /// Before a failed call is made again (the SDK has tried four times by then), and as much again at random.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -69,8 +75,8 @@ pub struct Guard<S, E, C> {
 struct Turn<'a> {
     ask: &'a Ask,
     me: Execution,
+    /// The run with its question, as it stands in a claim.
     holder: Holder,
-    question: Question,
     deadline: Timestamp,
     /// The list of running executions, once per turn: AWS refills `ListExecutions` at 2 to 5 calls a second.
     listed: Option<Vec<Execution>>,
@@ -92,11 +98,29 @@ enum Step {
     Done(Verdict),
     /// Something changed: look again at once.
     Again,
-    /// Somebody else must move first.
-    Wait,
+    /// Somebody else must move first: look again after so long.
+    Wait(Duration),
 }
 
-/// Whether the holder of a claim runs.
+/// Where to look for runs that never asked.
+#[derive(Clone, Copy)]
+enum Whose<'a> {
+    /// In the run's own pipeline, except for the members of its claim.
+    Own(&'a Claim),
+    /// In the pipelines of `alsoCheck`.
+    Neighbours,
+}
+
+/// What stands in the way in the pipelines of `alsoCheck`.
+enum Neighbours {
+    InTheWay(Vec<Execution>),
+    /// A run that is being decided, or may have been redriven.
+    Undecided {
+        is_older: bool,
+    },
+}
+
+/// Whether a run runs that has a claim, or goes on under one.
 enum Standing {
     Running(Execution),
     Ended,
@@ -137,7 +161,7 @@ where
             let pause = match step {
                 Ok(Step::Done(verdict)) => return answer(ask, verdict),
                 Ok(Step::Again) => Duration::ZERO,
-                Ok(Step::Wait) => POLL,
+                Ok(Step::Wait(pause)) => pause,
                 Err(error) if error.is_passing() && self.time_left(deadline) => {
                     tracing::warn!(executionArn = %ask.run, %error, "a call failed; trying again");
                     PAUSE
@@ -177,9 +201,8 @@ where
             ask,
             holder: Holder {
                 run: me.arn.clone(),
-                redrive,
+                question,
             },
-            question,
             deadline,
             me,
             listed: None,
@@ -199,7 +222,10 @@ where
                 Some(_) => "has ended".to_owned(),
                 None => "is not known to Step Functions".to_owned(),
             };
-            if self.clock.now().since(began) > SELF_WAIT || !self.time_left(deadline) {
+            if !self.time_left(deadline) {
+                return Err(Error::Undecided(format!("Step Functions says that the run {what}")));
+            }
+            if self.clock.now().since(began) > SELF_WAIT {
                 return Err(Error::NotRunning {
                     run: ask.run.clone(),
                     what,
@@ -218,44 +244,45 @@ where
         if claim.holder == turn.holder {
             return match claim.state {
                 ClaimState::Confirmed => self.proceed(turn).await,
-                ClaimState::Pending => self.examine(turn, &claim.members).await,
+                ClaimState::Pending => self.examine(turn, claim).await,
             };
         }
         self.contest(turn, &claim).await
     }
 
-    /// Somebody else has the claim, or the run itself from before a redrive.
+    /// Somebody else has the claim, or the run itself with an earlier question.
     async fn contest(&self, turn: &mut Turn<'_>, claim: &Claim) -> Result<Step, Error> {
         let holder = &claim.holder.run;
         if *holder == turn.me.arn {
-            if claim.holder.redrive > turn.holder.redrive {
+            if claim.holder.question > turn.holder.question {
                 return Err(superseded());
             }
             return self.take_over(turn, claim).await;
         }
-        let is_ancestor = turn.ask.ignore_ancestors.contains(holder);
+        let may_cancel = turn.ask.policy == Policy::CancelOlder && !is_family(turn, claim);
+        let pending_for = self.clock.now().since(claim.changed);
+        if claim.state == ClaimState::Pending && pending_for < JUST_TAKEN && !may_cancel {
+            turn.waiting_for = format!("{} is being decided", holder.name());
+            return Ok(Step::Wait(POLL));
+        }
         let running = match self.standing(claim).await? {
             Standing::Ended => return self.take_over(turn, claim).await,
             Standing::Unsure => {
                 turn.waiting_for = format!("{} ended a moment ago, and may have been redriven", holder.name());
-                return Ok(Step::Wait);
+                return Ok(Step::Wait(SLOW_POLL));
             }
             Standing::Running(running) => running,
         };
-        let may_cancel = turn.ask.policy == Policy::CancelOlder && !is_ancestor;
-        if may_cancel && running.is_older_than(&turn.me) {
-            self.cancel(turn, &running).await?;
-            return Ok(Step::Wait);
+        if may_cancel && let Some(step) = self.cancel_all(turn, claim).await? {
+            return Ok(step);
         }
         match claim.state {
-            ClaimState::Confirmed if is_ancestor => self.join(turn, claim).await,
+            ClaimState::Confirmed if is_family(turn, claim) => self.join(turn, claim).await,
             ClaimState::Confirmed => self.conclude(turn, Ruling::Refuse, vec![Overlap::with(&running)]).await,
-            ClaimState::Pending if self.clock.now().since(claim.changed) > PENDING_LIFE => {
-                self.take_over(turn, claim).await
-            }
+            ClaimState::Pending if pending_for > PENDING_LIFE => self.take_over(turn, claim).await,
             ClaimState::Pending => {
                 turn.waiting_for = format!("{} is being decided", holder.name());
-                Ok(Step::Wait)
+                Ok(Step::Wait(SLOW_POLL))
             }
         }
     }
@@ -266,27 +293,62 @@ where
             claim.members.clone_from(&seen.members);
         }
         if self.store.replace(turn.me.arn.machine(), seen, &claim).await? {
-            return self.examine(turn, &claim.members).await;
+            return self.examine(turn, claim).await;
         }
         Ok(Step::Again)
     }
 
-    /// The run was started by the holder of the claim, and goes on under it.
+    /// Stops the runs that have the claim, if all of them are older and nobody else is in the way: a run that is refused
+    /// all the same must not have stopped anybody. `None`: one of them is newer.
+    async fn cancel_all(&self, turn: &mut Turn<'_>, claim: &Claim) -> Result<Option<Step>, Error> {
+        let mut running = Vec::new();
+        for holder in std::iter::once(&claim.holder).chain(&claim.members) {
+            if let Standing::Running(run) = self.look(holder, claim.changed).await? {
+                running.push(run);
+            }
+        }
+        if running.iter().any(|run| !run.is_older_than(&turn.me)) {
+            return Ok(None);
+        }
+        match self.neighbours(turn).await? {
+            Neighbours::Undecided { .. } => return Ok(Some(Step::Wait(SLOW_POLL))),
+            Neighbours::InTheWay(runs) if !runs.is_empty() => {
+                let overlapping = runs.iter().map(Overlap::with).collect();
+                return self.conclude(turn, Ruling::Refuse, overlapping).await.map(Some);
+            }
+            Neighbours::InTheWay(_) => {}
+        }
+        for run in &running {
+            self.cancel(turn, run).await?;
+        }
+        Ok(Some(Step::Wait(SLOW_POLL)))
+    }
+
+    /// The run was started by one that has the claim, and goes on under it.
     async fn join(&self, turn: &mut Turn<'_>, seen: &Claim) -> Result<Step, Error> {
-        let me = &turn.me.arn;
-        if seen.members.contains(me) {
+        if seen.members.contains(&turn.holder) {
             return self.proceed(turn).await;
+        }
+        match self.neighbours(turn).await? {
+            Neighbours::Undecided { .. } => return Ok(Step::Wait(SLOW_POLL)),
+            Neighbours::InTheWay(runs) if !runs.is_empty() => {
+                let overlapping = runs.iter().map(Overlap::with).collect();
+                return self.conclude(turn, Ruling::Refuse, overlapping).await;
+            }
+            Neighbours::InTheWay(_) => {}
         }
         let mut claim = seen.clone();
         claim.joins += 1;
         claim.changed = self.clock.now();
+        claim.members.retain(|member| member.run != turn.holder.run);
         if claim.members.len() >= MEMBERS_MOST {
-            claim.members.clear();
-            for member in &seen.members {
-                if self.running(member).await?.is_some() {
-                    claim.members.push(member.clone());
+            let mut left = Vec::new();
+            for member in claim.members {
+                if !matches!(self.look(&member, seen.changed).await?, Standing::Ended) {
+                    left.push(member);
                 }
             }
+            claim.members = left;
             if claim.members.len() >= MEMBERS_MOST {
                 let problem = format!(
                     "names {}, which has {MEMBERS_MOST} runs under its claim already; it takes no more",
@@ -295,71 +357,101 @@ where
                 return Err(BadRequest::new("ignoreAncestors", problem).into());
             }
         }
-        claim.members.push(me.clone());
+        claim.members.push(turn.holder.clone());
         claim.members.sort();
-        if self.store.replace(me.machine(), seen, &claim).await? {
+        if self.store.replace(turn.me.arn.machine(), seen, &claim).await? {
             return self.proceed(turn).await;
         }
         Ok(Step::Again)
     }
 
     /// The run has the claim, pending: is anybody in the way who never asked, or who asked for another pipeline?
-    async fn examine(&self, turn: &mut Turn<'_>, members: &[ExecutionArn]) -> Result<Step, Error> {
-        let mut in_the_way = Vec::new();
-        for machine in &turn.ask.also_check {
-            let Some(claim) = self.store.read(machine).await? else {
-                continue;
-            };
-            if turn.ask.ignore_ancestors.contains(&claim.holder.run) {
-                continue;
-            }
-            match (self.standing(&claim).await?, claim.state) {
-                (Standing::Ended, _) => {}
-                (Standing::Running(running), ClaimState::Confirmed) => in_the_way.push(running),
-                (Standing::Running(running), ClaimState::Pending) => {
-                    // Two pipelines that check each other: the newer gives way until the older has its verdict, else
-                    // each would wait for the other.
-                    if running.is_older_than(&turn.me) {
-                        self.give_back_pending(turn).await?;
-                    }
-                    turn.waiting_for = format!("{} of {} is being decided", running.arn.name(), machine.name());
-                    return Ok(Step::Wait);
+    async fn examine(&self, turn: &mut Turn<'_>, claim: Claim) -> Result<Step, Error> {
+        let machine = turn.me.arn.machine().clone();
+        let mut in_the_way = match self.neighbours(turn).await? {
+            Neighbours::InTheWay(runs) => runs,
+            Neighbours::Undecided { is_older } => {
+                // Two pipelines that check each other: the newer gives way until the older has its verdict, else each
+                // would wait for the other.
+                if is_older {
+                    self.store.remove(&machine, &claim).await?;
                 }
-                (Standing::Unsure, _) => {
-                    turn.waiting_for = format!("{} ended a moment ago, and may be redriven", claim.holder.run.name());
-                    return Ok(Step::Wait);
-                }
+                return Ok(Step::Wait(POLL));
             }
-        }
-        in_the_way.extend(self.strays(turn, members).await?);
+        };
+        in_the_way.extend(self.strays(turn, Whose::Own(&claim)).await?);
         if turn.ask.policy == Policy::CancelOlder {
-            let mine = |run: &&Execution| run.arn.machine() == turn.me.arn.machine() && run.is_older_than(&turn.me);
+            let mine = |run: &&Execution| *run.arn.machine() == machine && run.is_older_than(&turn.me);
             let (stop, keep): (Vec<_>, Vec<_>) = in_the_way.iter().partition(mine);
             if keep.is_empty() && !stop.is_empty() {
                 for run in stop {
                     self.cancel(turn, run).await?;
                 }
-                return Ok(Step::Wait);
+                return Ok(Step::Wait(SLOW_POLL));
             }
         }
         if in_the_way.is_empty() {
-            if self.store.confirm(turn.me.arn.machine(), &turn.holder).await? {
+            let confirmed = Claim {
+                state: ClaimState::Confirmed,
+                ..claim.clone()
+            };
+            if self.store.replace(&machine, &claim, &confirmed).await? {
                 return self.proceed(turn).await;
             }
             return Ok(Step::Again);
         }
         sort_by_age(&mut in_the_way);
         in_the_way.dedup();
-        self.give_back_pending(turn).await?;
+        self.store.remove(&machine, &claim).await?;
         let overlapping = in_the_way.iter().map(Overlap::with).collect();
         self.conclude(turn, Ruling::Refuse, overlapping).await
     }
 
-    /// The running executions that the claim does not speak for: at most [`LISTED_MOST`], unless all are to be stopped.
-    async fn strays(&self, turn: &mut Turn<'_>, members: &[ExecutionArn]) -> Result<Vec<Execution>, Error> {
+    /// Who is in the way in the pipelines of `alsoCheck`: by their claims, and by having never asked.
+    async fn neighbours(&self, turn: &mut Turn<'_>) -> Result<Neighbours, Error> {
+        let mut in_the_way = Vec::new();
+        for machine in &turn.ask.also_check {
+            let Some(claim) = self.store.read(machine).await? else {
+                continue;
+            };
+            if is_family(turn, &claim) {
+                continue;
+            }
+            let name = claim.holder.run.name();
+            match (self.standing(&claim).await?, claim.state) {
+                (Standing::Ended, _) => {}
+                (Standing::Running(running), ClaimState::Confirmed) => in_the_way.push(running),
+                (Standing::Running(running), ClaimState::Pending) => {
+                    if self.clock.now().since(claim.changed) > PENDING_LIFE {
+                        self.store.remove(machine, &claim).await?;
+                    }
+                    turn.waiting_for = format!("{name} of {} is being decided", machine.name());
+                    return Ok(Neighbours::Undecided {
+                        is_older: running.is_older_than(&turn.me),
+                    });
+                }
+                (Standing::Unsure, _) => {
+                    turn.waiting_for = format!("{name} ended a moment ago, and may have been redriven");
+                    return Ok(Neighbours::Undecided { is_older: false });
+                }
+            }
+        }
+        if !turn.ask.also_check.is_empty() {
+            in_the_way.extend(self.strays(turn, Whose::Neighbours).await?);
+        }
+        Ok(Neighbours::InTheWay(in_the_way))
+    }
+
+    /// The running executions that no claim speaks for: at most [`LISTED_MOST`], unless all are to be stopped.
+    async fn strays(&self, turn: &mut Turn<'_>, whose: Whose<'_>) -> Result<Vec<Execution>, Error> {
         let began = self.clock.now();
         let mut unclear = self.list(turn).await?;
-        unclear.retain(|run| !members.contains(&run.arn));
+        unclear.retain(|run| match whose {
+            Whose::Own(claim) => {
+                run.arn.machine() == turn.me.arn.machine() && claim.members.iter().all(|member| member.run != run.arn)
+            }
+            Whose::Neighbours => run.arn.machine() != turn.me.arn.machine(),
+        });
         let mut suspects = Vec::new();
         loop {
             let runs: Vec<ExecutionArn> = unclear.iter().map(|run| run.arn.clone()).collect();
@@ -432,34 +524,43 @@ where
     /// Whether the holder of `claim` runs, or a member of it.
     async fn standing(&self, claim: &Claim) -> Result<Standing, Error> {
         let mut unsure = false;
-        let redrives = std::iter::once(claim.holder.redrive).chain(std::iter::repeat(0));
-        let runs = std::iter::once(&claim.holder.run).chain(&claim.members);
-        for (run, redrive) in runs.zip(redrives) {
-            let now = self.clock.now();
-            match self.executions.describe(run).await? {
-                Some(running) if running.status == Status::Running => {
-                    if !self.was_refused(run).await? {
-                        return Ok(Standing::Running(running));
-                    }
-                }
-                // As it was before the redrive at which it took the claim.
-                Some(run) if run.redrive < redrive => unsure = true,
-                Some(Execution {
-                    status: Status::Stopped(at),
-                    ..
-                }) if now.since(at) < SETTLED => unsure = true,
-                None if now.since(claim.changed) < SETTLED => unsure = true,
-                _ => {}
+        for holder in std::iter::once(&claim.holder).chain(&claim.members) {
+            match self.look(holder, claim.changed).await? {
+                Standing::Running(run) => return Ok(Standing::Running(run)),
+                Standing::Unsure => unsure = true,
+                Standing::Ended => {}
             }
         }
         Ok(if unsure { Standing::Unsure } else { Standing::Ended })
     }
 
+    /// Whether a run runs that has a claim, or goes on under one, which `changed` last at this time.
+    async fn look(&self, holder: &Holder, changed: Timestamp) -> Result<Standing, Error> {
+        let now = self.clock.now();
+        Ok(match self.executions.describe(&holder.run).await? {
+            Some(run) if run.status == Status::Running => match self.was_refused(holder).await? {
+                true => Standing::Ended,
+                false => Standing::Running(run),
+            },
+            // As it was before the redrive at which it asked.
+            Some(run) if run.redrive < holder.question.redrive => Standing::Unsure,
+            Some(Execution {
+                status: Status::Stopped(at),
+                ..
+            }) if now.since(at) < SETTLED => Standing::Unsure,
+            None if now.since(changed) < SETTLED => Standing::Unsure,
+            _ => Standing::Ended,
+        })
+    }
+
     /// Whether a run that has a claim was refused all the same. An attempt that was overtaken by another's refusal, and
     /// crashed, leaves such a claim; it is worth nothing, while the run may live on in a Catch.
-    async fn was_refused(&self, run: &ExecutionArn) -> Result<bool, CallError> {
-        let records = self.store.records(std::slice::from_ref(run)).await?;
-        let verdict = records.get(run).and_then(|record| record.verdict.as_ref());
+    async fn was_refused(&self, holder: &Holder) -> Result<bool, CallError> {
+        let records = self.store.records(std::slice::from_ref(&holder.run)).await?;
+        let record = records
+            .get(&holder.run)
+            .filter(|record| record.question >= holder.question);
+        let verdict = record.and_then(|record| record.verdict.as_ref());
         Ok(verdict.is_some_and(|verdict| verdict.ruling == Ruling::Refuse))
     }
 
@@ -487,12 +588,6 @@ where
         Ok(())
     }
 
-    async fn give_back_pending(&self, turn: &Turn<'_>) -> Result<(), CallError> {
-        self.store
-            .give_back(turn.me.arn.machine(), &turn.holder, ClaimState::Pending)
-            .await
-    }
-
     async fn proceed(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
         let cancelled = std::mem::take(&mut turn.cancelled);
         self.conclude(turn, Ruling::Proceed, cancelled).await
@@ -505,7 +600,7 @@ where
         let verdict = Verdict { ruling, overlapping };
         let recorded = self
             .store
-            .decide(&turn.me.arn, turn.question, &verdict)
+            .decide(&turn.me.arn, turn.holder.question, &verdict)
             .await?
             .ok_or_else(superseded)?;
         tracing::info!(
@@ -517,6 +612,12 @@ where
         );
         Ok(Step::Done(recorded))
     }
+}
+
+/// Whether the claim is that of a run that started this one, or of another that it started.
+fn is_family(turn: &Turn<'_>, claim: &Claim) -> bool {
+    let mut runs = std::iter::once(&claim.holder).chain(&claim.members);
+    runs.any(|holder| turn.ask.ignore_ancestors.contains(&holder.run))
 }
 
 fn sort_by_age(runs: &mut [Execution]) {

@@ -54,13 +54,13 @@ pub enum Ruling {
     Refuse,
 }
 
-/// The run that has a claim, and at which of its redrives it took it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A run that has a claim, or goes on under one, and with which of its questions it came to that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holder {
     /// The run.
     pub run: ExecutionArn,
-    /// How often it was redriven when it took the claim.
-    pub redrive: u32,
+    /// Its question. With a later one it has to take the claim anew.
+    pub question: Question,
 }
 
 /// The claim on a pipeline.
@@ -73,7 +73,7 @@ pub struct Claim {
     /// When it was taken, or last joined.
     pub changed: Timestamp,
     /// Runs that the holder started and that go on under its claim; sorted.
-    pub members: Vec<ExecutionArn>,
+    pub members: Vec<Holder>,
     /// How often the members changed.
     pub joins: u32,
 }
@@ -144,14 +144,6 @@ pub trait Claims {
         claim: &Claim,
     ) -> impl Future<Output = Result<bool, CallError>>;
 
-    /// Confirms the claim of `holder`; `false` if it has it no longer.
-    fn confirm(&self, machine: &StateMachineArn, holder: &Holder) -> impl Future<Output = Result<bool, CallError>>;
-
-    /// Gives the claim of `holder` back if it is in `state`, else does nothing.
-    fn give_back(
-        &self,
-        machine: &StateMachineArn,
-        holder: &Holder,
-        state: ClaimState,
-    ) -> impl Future<Output = Result<(), CallError>>;
+    /// Removes the claim, if it is still as it was `seen`; else does nothing.
+    fn remove(&self, machine: &StateMachineArn, seen: &Claim) -> impl Future<Output = Result<(), CallError>>;
 }

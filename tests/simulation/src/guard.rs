@@ -250,7 +250,7 @@ impl Model {
             let starts = self.world.up_to(Duration::from_secs(40));
             if killed {
                 let (model, run) = (Rc::clone(self), run.clone());
-                let after = starts + self.world.up_to(Duration::from_secs(6));
+                let after = starts + Duration::from_millis(1) + self.world.up_to(Duration::from_secs(6));
                 self.world.spawn(async move {
                     model.world.sleep(after).await;
                     model.sfn.fail(&run.arn);
@@ -425,11 +425,13 @@ impl Model {
 
     /// One invocation of the function. `None` if it crashed, or was given up while it goes on.
     async fn invoke(self: &Rc<Self>, run: &Run, entered: Timestamp, retry: u32) -> Option<Result<Ruling, Error>> {
+        let redrives = self.sfn.now(&run.arn).redrive;
         let ask = Ask {
             run: run.arn.clone(),
             entered,
             retry,
-            redrive: self.world.chance(0.5).then(|| self.sfn.now(&run.arn).redrive),
+            // Without its count, a run that was redriven a moment ago may be taken for its earlier self.
+            redrive: (redrives > 0 || self.world.chance(0.5)).then_some(redrives),
             policy: run.policy,
             also_check: run.also_check.clone(),
             ignore_ancestors: run.ancestors.clone(),

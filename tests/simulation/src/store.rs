@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use overlap_guard::store::{Claim, ClaimState, Claims, Holder, Question, Record, Records, Verdict};
+use overlap_guard::store::{Claim, Claims, Holder, Question, Record, Records, Verdict};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
@@ -124,24 +124,9 @@ impl Claims for MemoryStore {
         .await
     }
 
-    async fn confirm(&self, machine: &StateMachineArn, holder: &Holder) -> Result<bool, CallError> {
-        self.call(|items| match items.claims.get_mut(machine) {
-            Some(claim) if claim.holder == *holder => {
-                claim.state = ClaimState::Confirmed;
-                true
-            }
-            _ => false,
-        })
-        .await
-    }
-
-    async fn give_back(&self, machine: &StateMachineArn, holder: &Holder, state: ClaimState) -> Result<(), CallError> {
+    async fn remove(&self, machine: &StateMachineArn, seen: &Claim) -> Result<(), CallError> {
         self.call(|items| {
-            if items
-                .claims
-                .get(machine)
-                .is_some_and(|claim| claim.holder == *holder && claim.state == state)
-            {
+            if items.claims.get(machine) == Some(seen) {
                 items.claims.remove(machine);
             }
         })

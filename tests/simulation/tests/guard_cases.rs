@@ -26,10 +26,14 @@ fn arn(name: &str) -> ExecutionArn {
     ExecutionArn::parse(&format!("arn:aws:states:us-east-1:123456789012:execution:m:{name}")).expect("a good ARN")
 }
 
+/// The run with the only question that the cases' other runs ask.
 fn holder(name: &str) -> Holder {
     Holder {
         run: arn(name),
-        redrive: 0,
+        question: Question {
+            redrive: 0,
+            entered: Timestamp::from_millis(1_000),
+        },
     }
 }
 
@@ -48,20 +52,30 @@ impl Case {
         self,
         script: impl FnOnce(World, MemoryStore, StepFunctions) -> F,
     ) -> (Result<Answer, Error>, Duration) {
+        self.ask_so(|_| (), script)
+    }
+
+    /// The same with a changed question.
+    fn ask_so<F: Future<Output = ()> + 'static>(
+        self,
+        change: impl FnOnce(&mut Ask) + 'static,
+        script: impl FnOnce(World, MemoryStore, StepFunctions) -> F,
+    ) -> (Result<Answer, Error>, Duration) {
         let slot = Rc::new(RefCell::new(None));
         let (world, result) = (self.world.clone(), Rc::clone(&slot));
         let script = script(world.clone(), self.store.clone(), self.sfn.clone());
+        let (store, sfn) = (self.store.clone(), self.sfn.clone());
         self.world.spawn(async move {
             script.await;
-            self.sfn.start(&arn("asks"));
+            sfn.start(&arn("asks"));
             let began = world.now();
             let guard = Guard {
-                store: self.store,
-                executions: self.sfn,
+                store,
+                executions: sfn,
                 clock: world.clone(),
-                may_stop: false,
+                may_stop: true,
             };
-            let ask = Ask {
+            let mut ask = Ask {
                 run: arn("asks"),
                 entered: began,
                 retry: 0,
@@ -70,6 +84,7 @@ impl Case {
                 also_check: vec![],
                 ignore_ancestors: vec![arn("ancestor")],
             };
+            change(&mut ask);
             let answer = guard.decide(&ask, world.now().after(Duration::from_secs(30))).await;
             result.replace(Some((answer, world.now().since(began))));
         });
@@ -78,17 +93,38 @@ impl Case {
     }
 }
 
-async fn claimed(store: &MemoryStore, name: &str, state: ClaimState, at: Timestamp) -> Claim {
-    let claim = store
-        .claim(arn(name).machine(), &holder(name), at)
-        .await
-        .expect("no trouble");
-    if state == ClaimState::Confirmed {
+/// A run of another pipeline.
+fn neighbour() -> ExecutionArn {
+    ExecutionArn::parse("arn:aws:states:us-east-1:123456789012:execution:neighbour:run").expect("a good ARN")
+}
+
+async fn claimed_by_neighbour(store: &MemoryStore, state: ClaimState, at: Timestamp) {
+    let run = neighbour();
+    let holder = Holder {
+        run: run.clone(),
+        ..holder("any")
+    };
+    let pending = store.claim(run.machine(), &holder, at).await.expect("no trouble");
+    let claim = Claim {
+        state,
+        ..pending.clone()
+    };
+    assert!(
         store
-            .confirm(arn(name).machine(), &holder(name))
+            .replace(run.machine(), &pending, &claim)
             .await
-            .expect("no trouble");
-    }
+            .expect("no trouble")
+    );
+}
+
+async fn claimed(store: &MemoryStore, name: &str, state: ClaimState, at: Timestamp) -> Claim {
+    let machine = arn(name).machine().clone();
+    let pending = store.claim(&machine, &holder(name), at).await.expect("no trouble");
+    let claim = Claim {
+        state,
+        ..pending.clone()
+    };
+    assert!(store.replace(&machine, &pending, &claim).await.expect("no trouble"));
     claim
 }
 
@@ -96,13 +132,10 @@ async fn claimed(store: &MemoryStore, name: &str, state: ClaimState, at: Timesta
 fn a_pending_claim_is_waited_for_and_refuses_nobody() {
     let (answer, waited) = case().ask(|world, store, sfn| async move {
         sfn.start(&arn("deciding"));
-        claimed(&store, "deciding", ClaimState::Pending, world.now()).await;
+        let claim = claimed(&store, "deciding", ClaimState::Pending, world.now()).await;
         world.clone().spawn(async move {
             world.sleep(Duration::from_secs(4)).await;
-            store
-                .give_back(arn("deciding").machine(), &holder("deciding"), ClaimState::Pending)
-                .await
-                .unwrap();
+            store.remove(arn("deciding").machine(), &claim).await.unwrap();
             sfn.fail(&arn("deciding"));
         });
     });
@@ -116,10 +149,7 @@ fn a_claim_that_was_left_pending_by_a_run_that_lives_on_is_taken() {
         sfn.start(&arn("lives-on"));
         claimed(&store, "lives-on", ClaimState::Pending, world.now()).await;
         // It crashed, and its pipeline went another way. Its record is there.
-        let question = Question {
-            redrive: 0,
-            entered: world.now(),
-        };
+        let question = holder("X").question;
         store.arrive(&arn("lives-on"), question, world.now()).await.unwrap();
         world.sleep(Duration::from_secs(20)).await;
     });
@@ -131,10 +161,7 @@ fn a_claim_of_a_run_that_was_refused_is_worth_nothing() {
     let (answer, waited) = case().ask(|world, store, sfn| async move {
         sfn.start(&arn("refused"));
         claimed(&store, "refused", ClaimState::Confirmed, world.now()).await;
-        let question = Question {
-            redrive: 0,
-            entered: world.now(),
-        };
+        let question = holder("X").question;
         store.arrive(&arn("refused"), question, world.now()).await.unwrap();
         let refusal = Verdict {
             ruling: Ruling::Refuse,
@@ -163,7 +190,7 @@ fn no_more_than_a_hundred_runs_go_on_under_one_claim_and_ended_ones_make_room() 
                 if n >= running {
                     sfn.end(&member, Status::Over);
                 }
-                full.members.push(member);
+                full.members.push(holder(&format!("child-{n:03}")));
             }
             assert!(store.replace(arn("ancestor").machine(), &seen, &full).await.unwrap());
         });
@@ -194,4 +221,92 @@ fn out_of_time_means_no_verdict() {
         "{error}"
     );
     assert!(waited < Duration::from_secs(28), "{waited:?}");
+}
+
+/// The holder has ended; a run that it started goes on under its claim, and started the one that asks.
+#[test]
+fn a_run_that_a_member_started_goes_on_and_stops_nobody() {
+    for policy in [Policy::FailNewer, Policy::CancelOlder] {
+        let case = case();
+        let sfn = case.sfn.clone();
+        let (answer, _) = case.ask_so(
+            move |ask| {
+                ask.policy = policy;
+                ask.ignore_ancestors = vec![arn("parent")];
+            },
+            |world, store, sfn| async move {
+                sfn.start(&arn("grandparent"));
+                sfn.start(&arn("parent"));
+                let seen = claimed(&store, "grandparent", ClaimState::Confirmed, world.now()).await;
+                let mut claim = seen.clone();
+                claim.members.push(holder("parent"));
+                assert!(store.replace(arn("parent").machine(), &seen, &claim).await.unwrap());
+                sfn.end(&arn("grandparent"), Status::Over);
+            },
+        );
+        assert!(answer.unwrap().proceed, "{policy:?}");
+        assert!(sfn.runs(&arn("parent")), "{policy:?}");
+    }
+}
+
+#[test]
+fn a_run_that_is_refused_for_a_neighbour_has_stopped_nobody() {
+    let case = case();
+    let sfn = case.sfn.clone();
+    let (answer, _) = case.ask_so(
+        |ask| {
+            ask.policy = Policy::CancelOlder;
+            ask.also_check = vec![neighbour().machine().clone()];
+        },
+        |world, store, sfn| async move {
+            sfn.start(&arn("older"));
+            sfn.start(&neighbour());
+            claimed(&store, "older", ClaimState::Confirmed, world.now()).await;
+            claimed_by_neighbour(&store, ClaimState::Confirmed, world.now()).await;
+        },
+    );
+    assert!(matches!(answer, Err(Error::Overlapping { .. })), "{answer:?}");
+    assert!(sfn.runs(&arn("older")));
+}
+
+#[test]
+fn a_run_under_its_ancestors_claim_still_gives_way_to_neighbours() {
+    let (answer, _) = case().ask_so(
+        |ask| ask.also_check = vec![neighbour().machine().clone()],
+        |world, store, sfn| async move {
+            sfn.start(&arn("ancestor"));
+            sfn.start(&neighbour());
+            claimed(&store, "ancestor", ClaimState::Confirmed, world.now()).await;
+            claimed_by_neighbour(&store, ClaimState::Confirmed, world.now()).await;
+        },
+    );
+    assert!(matches!(answer, Err(Error::Overlapping { .. })), "{answer:?}");
+}
+
+#[test]
+fn a_neighbours_claim_that_was_left_pending_does_not_block_for_ever() {
+    let (answer, _) = case().ask_so(
+        |ask| ask.also_check = vec![neighbour().machine().clone()],
+        |world, store, sfn| async move {
+            sfn.start(&neighbour());
+            claimed_by_neighbour(&store, ClaimState::Pending, world.now()).await;
+            store
+                .arrive(&neighbour(), holder("any").question, world.now())
+                .await
+                .unwrap();
+            world.sleep(Duration::from_secs(20)).await;
+        },
+    );
+    assert!(answer.unwrap().proceed);
+}
+
+/// Entering the state again is a new question, also for the run that has the claim: it is looked at anew.
+#[test]
+fn a_run_that_asks_anew_is_looked_at_anew() {
+    let (answer, _) = case().ask(|world, store, sfn| async move {
+        sfn.start(&arn("never-asked"));
+        world.sleep(Duration::from_secs(90)).await;
+        claimed(&store, "asks", ClaimState::Confirmed, world.now()).await;
+    });
+    assert!(matches!(answer, Err(Error::Overlapping { .. })), "{answer:?}");
 }

@@ -4,7 +4,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::operation::list_executions::ListExecutionsError;
 use aws_sdk_sfn::operation::stop_execution::StopExecutionError;
-use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, IncludedData};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
@@ -36,6 +36,8 @@ impl Executions for SfnExecutions {
             .client
             .describe_execution()
             .execution_arn(run.as_str())
+            // Without it, an encrypted state machine's execution takes permission to use its key.
+            .included_data(IncludedData::MetadataOnly)
             .send()
             .await
         {

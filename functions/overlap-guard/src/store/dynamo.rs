@@ -3,13 +3,14 @@
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
 //! | record | `RUN#<execution arn>` | `GUARD` | `redrive`, `entered`, `arrived`, `ruling?`, `overlapping?` (JSON), `expires` |
-//! | claim | `GUARD#<state machine arn>` | `CLAIM` | `holder`, `redrive`, `claimState`, `changed`, `members?` (set), `joins` |
+//! | claim | `GUARD#<state machine arn>` | `CLAIM` | `holder`, `redrive`, `entered`, `claimState`, `changed`, `members?` (set), `joins` |
 //!
-//! Times are milliseconds since the epoch, `expires` is seconds (time to live). Every write is conditional.
+//! A member of a claim is `<redrive> <entered> <execution arn>`. Times are milliseconds since the epoch, `expires` is seconds (time to live). Every write is conditional.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
@@ -200,14 +201,8 @@ impl Claims for DynamoStore {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(claim_item(machine, claim)))
-            .condition_expression(
-                "holder = :holder AND redrive = :redrive AND claimState = :state AND changed = :changed AND joins = :joins",
-            )
-            .expression_attribute_values(":holder", s(seen.holder.run.as_str()))
-            .expression_attribute_values(":redrive", n(seen.holder.redrive))
-            .expression_attribute_values(":state", s(state_text(seen.state)))
-            .expression_attribute_values(":changed", n(seen.changed.as_millis()))
-            .expression_attribute_values(":joins", n(seen.joins))
+            .condition_expression(AS_SEEN)
+            .set_expression_attribute_values(Some(as_seen(seen)))
             .send()
             .await;
         met(PUT, put, |error| {
@@ -215,35 +210,14 @@ impl Claims for DynamoStore {
         })
     }
 
-    async fn confirm(&self, machine: &StateMachineArn, holder: &Holder) -> Result<bool, CallError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key(claim_pk(machine), "CLAIM")))
-            .update_expression("SET claimState = :confirmed")
-            .condition_expression("holder = :holder AND redrive = :redrive")
-            .expression_attribute_values(":confirmed", s(state_text(ClaimState::Confirmed)))
-            .expression_attribute_values(":holder", s(holder.run.as_str()))
-            .expression_attribute_values(":redrive", n(holder.redrive))
-            .send()
-            .await;
-        met(UPDATE, update, |error| {
-            matches!(error, UpdateItemError::ConditionalCheckFailedException(_))
-        })
-    }
-
-    async fn give_back(&self, machine: &StateMachineArn, holder: &Holder, state: ClaimState) -> Result<(), CallError> {
-        use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+    async fn remove(&self, machine: &StateMachineArn, seen: &Claim) -> Result<(), CallError> {
         let delete = self
             .client
             .delete_item()
             .table_name(&self.table)
             .set_key(Some(key(claim_pk(machine), "CLAIM")))
-            .condition_expression("holder = :holder AND redrive = :redrive AND claimState = :state")
-            .expression_attribute_values(":holder", s(holder.run.as_str()))
-            .expression_attribute_values(":redrive", n(holder.redrive))
-            .expression_attribute_values(":state", s(state_text(state)))
+            .condition_expression(AS_SEEN)
+            .set_expression_attribute_values(Some(as_seen(seen)))
             .send()
             .await;
         met(DELETE, delete, |error| {
@@ -251,6 +225,21 @@ impl Claims for DynamoStore {
         })
         .map(|_| ())
     }
+}
+
+/// The condition that a claim is still as it was seen. Of the same holder, `changed` tells one taking from the next.
+const AS_SEEN: &str = "holder = :holder AND redrive = :redrive AND entered = :entered AND claimState = :state \
+                       AND changed = :changed AND joins = :joins";
+
+fn as_seen(seen: &Claim) -> Item {
+    Item::from([
+        (":holder".to_owned(), s(seen.holder.run.as_str())),
+        (":redrive".to_owned(), n(seen.holder.question.redrive)),
+        (":entered".to_owned(), n(seen.holder.question.entered.as_millis())),
+        (":state".to_owned(), s(state_text(seen.state))),
+        (":changed".to_owned(), n(seen.changed.as_millis())),
+        (":joins".to_owned(), n(seen.joins)),
+    ])
 }
 
 fn consistent(keys: Vec<Item>) -> Result<KeysAndAttributes, CallError> {
@@ -292,13 +281,14 @@ fn key(pk: AttributeValue, sk: &str) -> Item {
 fn claim_item(machine: &StateMachineArn, claim: &Claim) -> Item {
     let mut item = key(claim_pk(machine), "CLAIM");
     item.insert("holder".to_owned(), s(claim.holder.run.as_str()));
-    item.insert("redrive".to_owned(), n(claim.holder.redrive));
+    item.insert("redrive".to_owned(), n(claim.holder.question.redrive));
+    item.insert("entered".to_owned(), n(claim.holder.question.entered.as_millis()));
     item.insert("claimState".to_owned(), s(state_text(claim.state)));
     item.insert("changed".to_owned(), n(claim.changed.as_millis()));
     item.insert("joins".to_owned(), n(claim.joins));
     // DynamoDB has no empty sets.
     if !claim.members.is_empty() {
-        let members = claim.members.iter().map(ToString::to_string).collect();
+        let members = claim.members.iter().map(member_text).collect();
         item.insert("members".to_owned(), AttributeValue::Ss(members));
     }
     item
@@ -318,10 +308,7 @@ fn read_record(api: &'static str, item: &Item) -> Result<Record, CallError> {
         }),
     };
     Ok(Record {
-        question: Question {
-            redrive: number(api, item, "redrive")?,
-            entered: Timestamp::from_millis(number(api, item, "entered")?),
-        },
+        question: question(api, item)?,
         verdict,
     })
 }
@@ -330,7 +317,7 @@ fn read_claim(api: &'static str, item: &Item) -> Result<Claim, CallError> {
     Ok(Claim {
         holder: Holder {
             run: execution(api, item, "holder")?,
-            redrive: number(api, item, "redrive")?,
+            question: question(api, item)?,
         },
         state: match text(api, item, "claimState")? {
             "pending" => ClaimState::Pending,
@@ -343,18 +330,44 @@ fn read_claim(api: &'static str, item: &Item) -> Result<Claim, CallError> {
     })
 }
 
-fn members(api: &'static str, item: &Item) -> Result<Vec<ExecutionArn>, CallError> {
+fn question(api: &'static str, item: &Item) -> Result<Question, CallError> {
+    Ok(Question {
+        redrive: number(api, item, "redrive")?,
+        entered: Timestamp::from_millis(number(api, item, "entered")?),
+    })
+}
+
+fn members(api: &'static str, item: &Item) -> Result<Vec<Holder>, CallError> {
     let texts = match item.get("members") {
         None => return Ok(Vec::new()),
         Some(AttributeValue::Ss(texts)) => texts,
         other => return Err(unreadable(api, "members", &found(other))),
     };
-    let parsed = texts.iter().map(|text| ExecutionArn::parse(text));
-    let mut members: Vec<ExecutionArn> = parsed
-        .collect::<Result<_, _>>()
-        .map_err(|error| unreadable(api, "members", &error.to_string()))?;
+    let parsed = texts
+        .iter()
+        .map(|text| member(text).map_err(|why| unreadable(api, "members", &why)));
+    let mut members: Vec<Holder> = parsed.collect::<Result<_, _>>()?;
     members.sort();
     Ok(members)
+}
+
+fn member_text(member: &Holder) -> String {
+    let Question { redrive, entered } = member.question;
+    format!("{redrive} {} {}", entered.as_millis(), member.run)
+}
+
+fn member(text: &str) -> Result<Holder, String> {
+    let wrong = || format!("\"{text}\" is not a member");
+    let [redrive, entered, run] = text.split(' ').collect::<Vec<_>>()[..] else {
+        return Err(wrong());
+    };
+    Ok(Holder {
+        run: ExecutionArn::parse(run).map_err(|error| error.to_string())?,
+        question: Question {
+            redrive: redrive.parse().map_err(|_| wrong())?,
+            entered: Timestamp::from_millis(entered.parse().map_err(|_| wrong())?),
+        },
+    })
 }
 
 fn ruling_text(ruling: Ruling) -> &'static str {
