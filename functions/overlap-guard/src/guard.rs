@@ -35,7 +35,7 @@ const RECORD_WAIT: Duration = Duration::from_secs(5);
 const SETTLED: Duration = Duration::from_secs(10);
 
 /// Longer than an invocation lives: a claim that is pending for so long was left so by a crash.
-const PENDING_LIFE: Duration = Duration::from_secs(35);
+pub const PENDING_LIFE: Duration = Duration::from_secs(35);
 
 /// How long the run that asks may be unknown, or seem ended, before it is told so.
 const SELF_WAIT: Duration = Duration::from_secs(6);

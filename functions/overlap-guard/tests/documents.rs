@@ -1,14 +1,17 @@
 //! What the documents say is held to what the code does.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use overlap_guard::error::Error;
+use overlap_guard::guard::PENDING_LIFE;
 use overlap_guard::request::{Ask, Request};
 use serde_json::{Value, json};
 use signalbox::request::parse;
 
 const README: &str = include_str!("../README.md");
 const ERRORS: &str = include_str!("../../../docs/errors.md");
+const TEMPLATE: &str = include_str!("../../../template.yaml");
 const EXAMPLE: &str = include_str!("../../../examples/orders-nightly/statemachine.asl.json");
 
 /// The names in the first column of the tables of a document.
@@ -110,4 +113,14 @@ fn every_sample_event_is_listed_and_is_a_request() {
         .map(str::to_owned)
         .collect();
     assert_eq!(listed, files);
+}
+
+/// A pending claim is taken from its holder when no invocation of it can live any more.
+#[test]
+fn no_invocation_outlives_the_patience_with_its_claim() {
+    let timeout = TEMPLATE.split("Timeout: ").nth(1).and_then(|rest| rest.lines().next());
+    let timeout = Duration::from_secs(timeout.expect("a Timeout").parse().expect("seconds"));
+    assert!(timeout < PENDING_LIFE, "{timeout:?}");
+    let says = format!("is in the way for {} seconds", PENDING_LIFE.as_secs());
+    assert!(README.contains(&says), "{says}");
 }

@@ -41,7 +41,7 @@ fn arn(text: &str) -> ExecutionArn {
 fn holder() -> Holder {
     Holder {
         run: arn(RUN),
-        redrive: 1,
+        question: QUESTION,
     }
 }
 
@@ -50,7 +50,10 @@ fn seen() -> Claim {
     Claim {
         holder: Holder {
             run: arn(&RUN.replace("nightly", "older")),
-            redrive: 2,
+            question: Question {
+                redrive: 2,
+                entered: Timestamp::from_millis(6_000),
+            },
         },
         state: ClaimState::Confirmed,
         changed: Timestamp::from_millis(7_000),
@@ -59,10 +62,17 @@ fn seen() -> Claim {
     }
 }
 
+fn member(run: &str) -> Holder {
+    Holder {
+        run: arn(run),
+        question: QUESTION,
+    }
+}
+
 /// The same, with two runs that the holder started.
 fn joined() -> Claim {
     Claim {
-        members: vec![arn(ANOTHER), arn(CHILD)],
+        members: vec![member(ANOTHER), member(CHILD)],
         joins: 6,
         ..seen()
     }
@@ -96,21 +106,17 @@ enum Call {
     Claim,
     Read,
     Replace,
-    Confirm,
-    GiveBackPending,
-    GiveBackConfirmed,
+    Remove,
 }
 
-const CALLS: [Call; 9] = [
+const CALLS: [Call; 7] = [
     Call::Arrive,
     Call::Records,
     Call::Decide,
     Call::Claim,
     Call::Read,
     Call::Replace,
-    Call::Confirm,
-    Call::GiveBackPending,
-    Call::GiveBackConfirmed,
+    Call::Remove,
 ];
 
 #[derive(Debug, PartialEq)]
@@ -120,7 +126,7 @@ enum Outcome {
     Done(bool),
     Verdict(Option<Verdict>),
     Claim(Option<Claim>),
-    GivenBack,
+    Removed,
 }
 
 impl Call {
@@ -128,9 +134,9 @@ impl Call {
         match self {
             Self::Arrive | Self::Claim | Self::Replace => "PutItem",
             Self::Records => "BatchGetItem",
-            Self::Decide | Self::Confirm => "UpdateItem",
+            Self::Decide => "UpdateItem",
             Self::Read => "GetItem",
-            Self::GiveBackPending | Self::GiveBackConfirmed => "DeleteItem",
+            Self::Remove => "DeleteItem",
         }
     }
 
@@ -158,16 +164,9 @@ impl Call {
             Self::Claim => Outcome::Claim(Some(store.claim(&machine, &holder(), NOW).await?)),
             Self::Read => Outcome::Claim(store.read(&machine).await?),
             Self::Replace => Outcome::Done(store.replace(&machine, &seen(), &joined()).await?),
-            Self::Confirm => Outcome::Done(store.confirm(&machine, &holder()).await?),
-            Self::GiveBackPending | Self::GiveBackConfirmed => {
-                let pending = self == Self::GiveBackPending;
-                let state = if pending {
-                    ClaimState::Pending
-                } else {
-                    ClaimState::Confirmed
-                };
-                store.give_back(&machine, &holder(), state).await?;
-                Outcome::GivenBack
+            Self::Remove => {
+                store.remove(&machine, &seen()).await?;
+                Outcome::Removed
             }
         })
     }
@@ -214,10 +213,15 @@ fn record_item(run: &str) -> Value {
     })
 }
 
+/// The members of [`joined`], as they are written.
+fn member_texts() -> Vec<String> {
+    [ANOTHER, CHILD].map(|run| format!("1 5000 {run}")).to_vec()
+}
+
 fn claim_item() -> Value {
     json!({
         "pk": {"S": format!("GUARD#{MACHINE}")}, "sk": {"S": "CLAIM"},
-        "holder": {"S": seen().holder.run.as_str()}, "redrive": {"N": "2"},
+        "holder": {"S": seen().holder.run.as_str()}, "redrive": {"N": "2"}, "entered": {"N": "6000"},
         "claimState": {"S": "confirmed"}, "changed": {"N": "7000"}, "joins": {"N": "4"},
     })
 }
@@ -246,18 +250,16 @@ async fn each_call_sends_exactly_this() {
     let claim_key = json!({"pk": {"S": format!("GUARD#{MACHINE}")}, "sk": {"S": "CLAIM"}});
     let new_claim = with(
         claim_key.clone(),
-        &json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "claimState": {"S": "pending"},
+        &json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "entered": {"N": "5000"}, "claimState": {"S": "pending"},
             "changed": {"N": "1769832012345"}, "joins": {"N": "0"}}),
     );
     let unanswered = "redrive = :redrive AND entered = :entered AND attribute_not_exists(ruling)";
-    let give_back = |state: &str| {
-        json!({
-            "TableName": TABLE,
-            "Key": claim_key.clone(),
-            "ConditionExpression": "holder = :holder AND redrive = :redrive AND claimState = :state",
-            "ExpressionAttributeValues": {":holder": {"S": RUN}, ":redrive": {"N": "1"}, ":state": {"S": state}},
-        })
-    };
+    let as_seen = "holder = :holder AND redrive = :redrive AND entered = :entered AND claimState = :state \
+                   AND changed = :changed AND joins = :joins";
+    let seen_values = json!({
+        ":holder": {"S": seen().holder.run.as_str()}, ":redrive": {"N": "2"}, ":entered": {"N": "6000"},
+        ":state": {"S": "confirmed"}, ":changed": {"N": "7000"}, ":joins": {"N": "4"},
+    });
     for (call, sent) in [
         (
             Call::Arrive,
@@ -309,29 +311,20 @@ async fn each_call_sends_exactly_this() {
             Call::Replace,
             json!({
                 "TableName": TABLE,
-                "Item": with(claim_item(), &json!({"members": {"SS": [ANOTHER, CHILD]}, "joins": {"N": "6"}})),
-                "ConditionExpression":
-                    "holder = :holder AND redrive = :redrive AND claimState = :state AND changed = :changed \
-                     AND joins = :joins",
-                "ExpressionAttributeValues": {
-                    ":holder": {"S": seen().holder.run.as_str()}, ":redrive": {"N": "2"},
-                    ":state": {"S": "confirmed"}, ":changed": {"N": "7000"}, ":joins": {"N": "4"},
-                },
+                "Item": with(claim_item(), &json!({"members": {"SS": member_texts()}, "joins": {"N": "6"}})),
+                "ConditionExpression": as_seen,
+                "ExpressionAttributeValues": seen_values.clone(),
             }),
         ),
         (
-            Call::Confirm,
+            Call::Remove,
             json!({
                 "TableName": TABLE,
                 "Key": claim_key.clone(),
-                "UpdateExpression": "SET claimState = :confirmed",
-                "ConditionExpression": "holder = :holder AND redrive = :redrive",
-                "ExpressionAttributeValues":
-                    {":holder": {"S": RUN}, ":redrive": {"N": "1"}, ":confirmed": {"S": "confirmed"}},
+                "ConditionExpression": as_seen,
+                "ExpressionAttributeValues": seen_values,
             }),
         ),
-        (Call::GiveBackPending, give_back("pending")),
-        (Call::GiveBackConfirmed, give_back("confirmed")),
     ] {
         let (outcome, wire) = call.answered(vec![ok(&json!({}))]).await;
         assert!(outcome.is_ok(), "{call:?}: {outcome:?}");
@@ -354,9 +347,7 @@ async fn a_write_that_was_made_is_answered_as_made() {
         (Call::Claim, Outcome::Claim(Some(claimed))),
         (Call::Read, Outcome::Claim(None)),
         (Call::Replace, Outcome::Done(true)),
-        (Call::Confirm, Outcome::Done(true)),
-        (Call::GiveBackPending, Outcome::GivenBack),
-        (Call::GiveBackConfirmed, Outcome::GivenBack),
+        (Call::Remove, Outcome::Removed),
     ] {
         assert_eq!(call.answered(vec![ok(&json!({}))]).await.0, Ok(outcome), "{call:?}");
     }
@@ -403,9 +394,7 @@ async fn a_write_that_came_too_late_is_answered_with_what_is_there() {
         ),
         (Call::Claim, not_met(&claim_item()), Outcome::Claim(Some(seen()))),
         (Call::Replace, error(NOT_MET), Outcome::Done(false)),
-        (Call::Confirm, error(NOT_MET), Outcome::Done(false)),
-        (Call::GiveBackPending, error(NOT_MET), Outcome::GivenBack),
-        (Call::GiveBackConfirmed, error(NOT_MET), Outcome::GivenBack),
+        (Call::Remove, error(NOT_MET), Outcome::Removed),
     ] {
         let (got, wire) = call.answered(vec![answer.clone()]).await;
         assert_eq!(got, Ok(outcome), "{call:?} {answer:?}");
@@ -418,7 +407,7 @@ async fn a_write_that_came_too_late_is_answered_with_what_is_there() {
 async fn a_write_whose_answer_was_lost_is_answered_with_what_it_wrote() {
     let record = json!({"redrive": {"N": "1"}, "entered": {"N": "5000"}});
     let answered = json!({"ruling": {"S": "proceed"}, "overlapping": {"S": overlapping(true)}});
-    let claim = json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "claimState": {"S": "pending"},
+    let claim = json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "entered": {"N": "5000"}, "claimState": {"S": "pending"},
         "changed": {"N": "1769832012345"}, "joins": {"N": "0"}});
     for (call, item) in [
         (Call::Arrive, with(record_item(RUN), &record)),
@@ -443,7 +432,7 @@ async fn a_claim_is_read_with_its_state_and_its_members() {
         (json!({"claimState": {"S": "pending"}}), pending),
         // A set has no order.
         (
-            json!({"members": {"SS": [CHILD, ANOTHER]}, "joins": {"N": "6"}}),
+            json!({"members": {"SS": member_texts().into_iter().rev().collect::<Vec<_>>()}, "joins": {"N": "6"}}),
             joined(),
         ),
     ] {
@@ -492,6 +481,7 @@ async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
             json!([null, {"N": "1"}, {"S": ""}, {"S": "nightly"}, {"S": MACHINE}]),
         ),
         ("redrive", json!([null, {"S": "1"}, {"N": "-1"}])),
+        ("entered", json!([null, {"S": "1"}, {"N": "0.5"}])),
         (
             "claimState",
             json!([null, {"N": "1"}, {"S": ""}, {"S": "Pending"}, {"S": "released"}]),
@@ -500,7 +490,10 @@ async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
         ("joins", json!([null, {"S": "1"}, {"N": "-1"}])),
         (
             "members",
-            json!([{"S": CHILD}, {"L": [{"S": CHILD}]}, {"NULL": true}, {"SS": [CHILD, "nightly"]}]),
+            json!([
+                {"S": "1 5000 a"}, {"L": []}, {"NULL": true}, {"SS": [CHILD]}, {"SS": [""]}, {"SS": ["1 5000 nightly"]},
+                {"SS": [format!("-1 5000 {CHILD}")]}, {"SS": [format!("1 soon {CHILD}")]}, {"SS": [format!("1 5000 {CHILD} x")]},
+            ]),
         ),
     ] {
         for value in values.as_array().unwrap() {

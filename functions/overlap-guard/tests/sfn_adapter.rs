@@ -136,7 +136,10 @@ fn alone() -> RetryPartition {
 #[tokio::test]
 async fn each_call_sends_exactly_this() {
     for (call, sent) in [
-        (Call::Describe, json!({"executionArn": RUN})),
+        (
+            Call::Describe,
+            json!({"executionArn": RUN, "includedData": "METADATA_ONLY"}),
+        ),
         (
             Call::List,
             json!({"stateMachineArn": MACHINE, "statusFilter": "RUNNING", "maxResults": 1000}),
