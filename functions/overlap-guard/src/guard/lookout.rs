@@ -1,0 +1,229 @@
+//! Who is in the way: the holders of claims, and the runs that never asked.
+
+use std::time::Duration;
+
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::{Clock, Timestamp};
+use signalbox::request::BadRequest;
+
+use super::{Guard, PENDING_LIFE, POLL, Turn, sort_by_age};
+use crate::answer::LISTED_MOST;
+use crate::error::Error;
+use crate::executions::{Execution, Executions, Listed, Status};
+use crate::request::Policy;
+use crate::sighting::{Sighting, sighting};
+use crate::store::{Claim, ClaimState, Claims, Holder, Records, Ruling};
+
+/// How long the record of a run that seems not to have asked is waited for.
+const RECORD_WAIT: Duration = Duration::from_secs(5);
+
+/// How long Step Functions' answers may lag: an end that is younger may have been followed by a redrive already, and an
+/// execution that is not known may only just have started.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Where to look for runs that never asked.
+#[derive(Clone, Copy)]
+pub(super) enum Whose<'a> {
+    /// In the run's own pipeline, except for the members of its claim.
+    Own(&'a Claim),
+    /// In the pipelines of `alsoCheck`.
+    Neighbours,
+}
+
+/// What stands in the way in the pipelines of `alsoCheck`.
+pub(super) enum Neighbours {
+    InTheWay(Vec<Execution>),
+    /// A run that is being decided, or may have been redriven.
+    Undecided {
+        is_older: bool,
+    },
+}
+
+/// Whether a run runs that has a claim, or goes on under one.
+pub(super) enum Standing {
+    Running(Execution),
+    Ended,
+    /// It seems to have ended, but Step Functions' answer may lag.
+    Unsure,
+}
+
+impl<S, E, C> Guard<S, E, C>
+where
+    S: Records + Claims,
+    E: Executions,
+    C: Clock,
+{
+    /// Who is in the way in the pipelines of `alsoCheck`: by their claims, and by having never asked.
+    pub(super) async fn neighbours(&self, turn: &mut Turn<'_>) -> Result<Neighbours, Error> {
+        let mut in_the_way = Vec::new();
+        for machine in &turn.ask.also_check {
+            let Some(claim) = self.store.read(machine).await? else {
+                continue;
+            };
+            if is_family(turn, &claim) {
+                continue;
+            }
+            let name = claim.holder.run.name();
+            match (self.standing(&claim).await?, claim.state) {
+                (Standing::Ended, _) => {}
+                (Standing::Running(running), ClaimState::Confirmed) => in_the_way.push(running),
+                (Standing::Running(running), ClaimState::Pending) => {
+                    if self.clock.now().since(claim.changed) > PENDING_LIFE {
+                        self.store.remove(machine, &claim).await?;
+                    }
+                    turn.waiting_for = format!("{name} of {} is being decided", machine.name());
+                    return Ok(Neighbours::Undecided {
+                        is_older: running.is_older_than(&turn.me),
+                    });
+                }
+                (Standing::Unsure, _) => {
+                    turn.waiting_for = format!("{name} ended a moment ago, and may have been redriven");
+                    return Ok(Neighbours::Undecided { is_older: false });
+                }
+            }
+        }
+        if !turn.ask.also_check.is_empty() {
+            in_the_way.extend(self.strays(turn, Whose::Neighbours).await?);
+        }
+        Ok(Neighbours::InTheWay(in_the_way))
+    }
+
+    /// The running executions that no claim speaks for: at most [`LISTED_MOST`], unless all are to be stopped.
+    pub(super) async fn strays(&self, turn: &mut Turn<'_>, whose: Whose<'_>) -> Result<Vec<Execution>, Error> {
+        let began = self.clock.now();
+        let mut unclear = self.list(turn).await?;
+        unclear.retain(|run| match whose {
+            Whose::Own(claim) => {
+                run.arn.machine() == turn.me.arn.machine() && claim.members.iter().all(|member| member.run != run.arn)
+            }
+            Whose::Neighbours => run.arn.machine() != turn.me.arn.machine(),
+        });
+        let mut suspects = Vec::new();
+        loop {
+            let runs: Vec<ExecutionArn> = unclear.iter().map(|run| run.arn.clone()).collect();
+            let records = self.store.records(&runs).await?;
+            let now = self.clock.now();
+            for run in std::mem::take(&mut unclear) {
+                match sighting(&run, records.get(&run.arn), &turn.me, now) {
+                    Sighting::Harmless => {}
+                    Sighting::Unclear => unclear.push(run),
+                    Sighting::Suspect => suspects.push(run),
+                }
+            }
+            if unclear.is_empty() || now.since(began) >= RECORD_WAIT {
+                break;
+            }
+            if !self.time_left(turn.deadline) {
+                return Err(Error::Undecided("an older run may be about to ask".to_owned()));
+            }
+            self.clock.sleep(POLL + self.clock.jitter(POLL)).await;
+        }
+        suspects.append(&mut unclear);
+        sort_by_age(&mut suspects);
+        let most = if turn.ask.policy == Policy::CancelOlder {
+            usize::MAX
+        } else {
+            LISTED_MOST
+        };
+        let mut strays = Vec::new();
+        for suspect in suspects {
+            // A run that has ended may be listed for a while.
+            if let Some(run) = self.running(&suspect.arn).await? {
+                strays.push(run);
+                if strays.len() == most {
+                    break;
+                }
+            }
+        }
+        Ok(strays)
+    }
+
+    /// Every running execution of the run's own pipeline and those that it also checks, without itself and its ancestors.
+    pub(super) async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
+        if let Some(listed) = &turn.listed {
+            return Ok(listed.clone());
+        }
+        let mut all = Vec::new();
+        let also = turn.ask.also_check.iter().enumerate();
+        let own = (None, turn.me.arn.machine());
+        for (at, machine) in std::iter::once(own).chain(also.map(|(at, machine)| (Some(at), machine))) {
+            all.extend(self.list_one(at, machine).await?);
+        }
+        all.retain(|run| run.arn != turn.me.arn && !turn.ask.ignore_ancestors.contains(&run.arn));
+        turn.listed = Some(all.clone());
+        Ok(all)
+    }
+
+    pub(super) async fn list_one(
+        &self,
+        also: Option<usize>,
+        machine: &StateMachineArn,
+    ) -> Result<Vec<Execution>, Error> {
+        let wrong = match self.executions.running(machine).await? {
+            Listed::Running(running) => return Ok(running),
+            Listed::NoSuchMachine => "does not exist",
+            Listed::Express => "is EXPRESS, and Step Functions does not list its executions; it cannot be guarded",
+        };
+        Err(match also {
+            Some(at) => BadRequest::new(format!("alsoCheck[{at}]"), format!("{machine} {wrong}")).into(),
+            // A machine that was deleted while its run goes on: who else runs is unknown.
+            None => CallError::malformed("states:ListExecutions", format!("{machine} {wrong}")).into(),
+        })
+    }
+
+    /// Whether the holder of `claim` runs, or a member of it.
+    pub(super) async fn standing(&self, claim: &Claim) -> Result<Standing, Error> {
+        let mut unsure = false;
+        for holder in std::iter::once(&claim.holder).chain(&claim.members) {
+            match self.look(holder, claim.changed).await? {
+                Standing::Running(run) => return Ok(Standing::Running(run)),
+                Standing::Unsure => unsure = true,
+                Standing::Ended => {}
+            }
+        }
+        Ok(if unsure { Standing::Unsure } else { Standing::Ended })
+    }
+
+    /// Whether a run runs that has a claim, or goes on under one, which `changed` last at this time.
+    pub(super) async fn look(&self, holder: &Holder, changed: Timestamp) -> Result<Standing, Error> {
+        let now = self.clock.now();
+        Ok(match self.executions.describe(&holder.run).await? {
+            Some(run) if run.status == Status::Running => match self.was_refused(holder).await? {
+                true => Standing::Ended,
+                false => Standing::Running(run),
+            },
+            // As it was before the redrive at which it asked.
+            Some(run) if run.redrive < holder.question.redrive => Standing::Unsure,
+            Some(Execution {
+                status: Status::Stopped(at),
+                ..
+            }) if now.since(at) < SETTLED => Standing::Unsure,
+            None if now.since(changed) < SETTLED => Standing::Unsure,
+            _ => Standing::Ended,
+        })
+    }
+
+    /// Whether a run that has a claim was refused all the same. An attempt that was overtaken by another's refusal, and
+    /// crashed, leaves such a claim; it is worth nothing, while the run may live on in a Catch.
+    pub(super) async fn was_refused(&self, holder: &Holder) -> Result<bool, CallError> {
+        let records = self.store.records(std::slice::from_ref(&holder.run)).await?;
+        let record = records
+            .get(&holder.run)
+            .filter(|record| record.question >= holder.question);
+        let verdict = record.and_then(|record| record.verdict.as_ref());
+        Ok(verdict.is_some_and(|verdict| verdict.ruling == Ruling::Refuse))
+    }
+
+    /// The execution, if it runs.
+    pub(super) async fn running(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
+        let run = self.executions.describe(run).await?;
+        Ok(run.filter(|run| run.status == Status::Running))
+    }
+}
+
+/// Whether the claim is that of a run that started this one, or of another that it started.
+pub(super) fn is_family(turn: &Turn<'_>, claim: &Claim) -> bool {
+    let mut runs = std::iter::once(&claim.holder).chain(&claim.members);
+    runs.any(|holder| turn.ask.ignore_ancestors.contains(&holder.run))
+}
