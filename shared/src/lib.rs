@@ -11,7 +11,7 @@
 //! | [`quotas`] | AWS limits, each with its source |
 //! | [`request`] | requests of pipelines and people: parsed strictly, refused with the field's name |
 //! | [`runtime`] | the entry that every `main.rs` uses |
-//! | [`simulation`] | a scheduler that runs protocol code under random interleavings and crashes (feature `simulation`) |
+//! | `simulation` | a scheduler that runs protocol code under random interleavings and crashes (feature `simulation`) |
 
 pub mod arn;
 pub mod aws;

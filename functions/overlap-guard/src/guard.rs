@@ -69,8 +69,8 @@ struct Turn<'a> {
     /// The run with its question, as it stands in a claim.
     holder: Holder,
     deadline: Timestamp,
-    /// The list of running executions, once per turn: AWS refills `ListExecutions` at 2 to 5 calls a second.
-    listed: Option<Vec<Execution>>,
+    /// The running executions as they were listed last, and when: AWS refills `ListExecutions` at 2 to 5 calls a second.
+    listed: Option<(Timestamp, Vec<Execution>)>,
     /// Runs that were stopped for this one.
     cancelled: Vec<Overlap>,
     /// What is being waited for, should the time run out.

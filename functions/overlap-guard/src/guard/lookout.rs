@@ -18,6 +18,9 @@ use crate::store::{Claim, ClaimState, Claims, Holder, Records, Ruling};
 /// How long the record of a run that seems not to have asked is waited for.
 const RECORD_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a list is good for; it lags as much anyway.
+const LIST_LIFE: Duration = Duration::from_secs(5);
+
 /// How long Step Functions' answers may lag: an end that is younger may have been followed by a redrive already, and an
 /// execution that is not known may only just have started.
 const SETTLED: Duration = Duration::from_secs(10);
@@ -141,7 +144,10 @@ where
 
     /// Every running execution of the run's own pipeline and those that it also checks, without itself and its ancestors.
     pub(super) async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
-        if let Some(listed) = &turn.listed {
+        let now = self.clock.now();
+        if let Some((at, listed)) = &turn.listed
+            && now.since(*at) < LIST_LIFE
+        {
             return Ok(listed.clone());
         }
         let mut all = Vec::new();
@@ -151,7 +157,7 @@ where
             all.extend(self.list_one(at, machine).await?);
         }
         all.retain(|run| run.arn != turn.me.arn && !turn.ask.ignore_ancestors.contains(&run.arn));
-        turn.listed = Some(all.clone());
+        turn.listed = Some((now, all.clone()));
         Ok(all)
     }
 
