@@ -243,7 +243,7 @@ where
         }
         match claim.state {
             ClaimState::Confirmed if is_family(turn, claim) => self.join(turn, claim).await,
-            ClaimState::Confirmed => self.conclude(turn, Ruling::Refuse, vec![Overlap::with(&running)]).await,
+            ClaimState::Confirmed => self.refuse(turn, &[running]).await,
             ClaimState::Pending if pending_for > PENDING_LIFE => self.take_over(turn, claim).await,
             ClaimState::Pending => {
                 turn.waiting_for = format!("{} is being decided", holder.name());
@@ -257,8 +257,13 @@ where
         self.conclude(turn, Ruling::Proceed, cancelled).await
     }
 
+    async fn refuse(&self, turn: &Turn<'_>, in_the_way: &[Execution]) -> Result<Step, Error> {
+        let overlapping = in_the_way.iter().map(Overlap::with).collect();
+        self.conclude(turn, Ruling::Refuse, overlapping).await
+    }
+
     /// Records the verdict. Another attempt of the same question may have been quicker: then its verdict stands, and the
-    /// claim that this one may have is void, see [`Guard::standing`].
+    /// claim that this one may have is void, see `Guard::was_refused`.
     async fn conclude(&self, turn: &Turn<'_>, ruling: Ruling, mut overlapping: Vec<Overlap>) -> Result<Step, Error> {
         overlapping.truncate(LISTED_MOST);
         let verdict = Verdict { ruling, overlapping };

@@ -90,6 +90,11 @@ impl Claim {
             joins: 0,
         }
     }
+
+    /// The holder, then the members: the claim is good as long as one of them runs.
+    pub fn runs(&self) -> impl Iterator<Item = &Holder> {
+        std::iter::once(&self.holder).chain(&self.members)
+    }
 }
 
 /// How far a claim is.

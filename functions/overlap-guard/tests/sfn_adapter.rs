@@ -407,11 +407,7 @@ async fn a_missing_permission_is_told_apart() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_none_is_an_error() {
     for call in CALLS {
-        for (answer, says) in [
-            (Answer(200, "<html>".to_owned()), "HTTP 200: "),
-            (Answer(503, "<html>".to_owned()), "HTTP 503: "),
-            (Answer(502, String::new()), "HTTP 502: "),
-        ] {
+        for (answer, says) in wire::nonsense() {
             let (outcome, _) = call.answered(vec![answer.clone(); 9]).await;
             let error = outcome.unwrap_err();
             assert_eq!(error.code, None);

@@ -9,7 +9,7 @@ use crate::answer::Overlap;
 use crate::error::Error;
 use crate::executions::{Execution, Executions};
 use crate::request::Policy;
-use crate::store::{Claim, ClaimState, Claims, Records, Ruling};
+use crate::store::{Claim, ClaimState, Claims, Records};
 
 /// Most runs under one claim. DynamoDB takes items of up to 400 KB; a longer list is nobody's plan.
 const MEMBERS_MOST: usize = 100;
@@ -35,7 +35,7 @@ where
     /// all the same must not have stopped anybody. `None`: one of them is newer.
     pub(super) async fn cancel_all(&self, turn: &mut Turn<'_>, claim: &Claim) -> Result<Option<Step>, Error> {
         let mut running = Vec::new();
-        for holder in std::iter::once(&claim.holder).chain(&claim.members) {
+        for holder in claim.runs() {
             if let Standing::Running(run) = self.look(holder, claim.changed).await? {
                 running.push(run);
             }
@@ -43,13 +43,8 @@ where
         if running.iter().any(|run| !run.is_older_than(&turn.me)) {
             return Ok(None);
         }
-        match self.neighbours(turn).await? {
-            Neighbours::Undecided { .. } => return Ok(Some(Step::Wait(SLOW_POLL))),
-            Neighbours::InTheWay(runs) if !runs.is_empty() => {
-                let overlapping = runs.iter().map(Overlap::with).collect();
-                return self.conclude(turn, Ruling::Refuse, overlapping).await.map(Some);
-            }
-            Neighbours::InTheWay(_) => {}
+        if let Some(step) = self.give_way(turn).await? {
+            return Ok(Some(step));
         }
         for run in &running {
             self.cancel(turn, run).await?;
@@ -62,13 +57,8 @@ where
         if seen.members.contains(&turn.holder) {
             return self.proceed(turn).await;
         }
-        match self.neighbours(turn).await? {
-            Neighbours::Undecided { .. } => return Ok(Step::Wait(SLOW_POLL)),
-            Neighbours::InTheWay(runs) if !runs.is_empty() => {
-                let overlapping = runs.iter().map(Overlap::with).collect();
-                return self.conclude(turn, Ruling::Refuse, overlapping).await;
-            }
-            Neighbours::InTheWay(_) => {}
+        if let Some(step) = self.give_way(turn).await? {
+            return Ok(step);
         }
         let mut claim = seen.clone();
         claim.joins += 1;
@@ -136,12 +126,20 @@ where
         sort_by_age(&mut in_the_way);
         in_the_way.dedup();
         self.store.remove(&machine, &claim).await?;
-        let overlapping = in_the_way.iter().map(Overlap::with).collect();
-        self.conclude(turn, Ruling::Refuse, overlapping).await
+        self.refuse(turn, &in_the_way).await
+    }
+
+    /// Waits for the pipelines of `alsoCheck`, or is refused because of them. `None`: nobody is in the way there.
+    async fn give_way(&self, turn: &mut Turn<'_>) -> Result<Option<Step>, Error> {
+        Ok(match self.neighbours(turn).await? {
+            Neighbours::Undecided { .. } => Some(Step::Wait(SLOW_POLL)),
+            Neighbours::InTheWay(runs) if runs.is_empty() => None,
+            Neighbours::InTheWay(runs) => Some(self.refuse(turn, &runs).await?),
+        })
     }
 
     /// Stops an older run of the same pipeline.
-    pub(super) async fn cancel(&self, turn: &mut Turn<'_>, run: &Execution) -> Result<(), Error> {
+    async fn cancel(&self, turn: &mut Turn<'_>, run: &Execution) -> Result<(), Error> {
         turn.waiting_for = format!("{} is being stopped", run.arn.name());
         let mut overlap = Overlap::with(run);
         overlap.cancelled = true;

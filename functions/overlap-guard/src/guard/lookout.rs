@@ -143,7 +143,7 @@ where
     }
 
     /// Every running execution of the run's own pipeline and those that it also checks, without itself and its ancestors.
-    pub(super) async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
+    async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
         let now = self.clock.now();
         if let Some((at, listed)) = &turn.listed
             && now.since(*at) < LIST_LIFE
@@ -161,11 +161,7 @@ where
         Ok(all)
     }
 
-    pub(super) async fn list_one(
-        &self,
-        also: Option<usize>,
-        machine: &StateMachineArn,
-    ) -> Result<Vec<Execution>, Error> {
+    async fn list_one(&self, also: Option<usize>, machine: &StateMachineArn) -> Result<Vec<Execution>, Error> {
         let wrong = match self.executions.running(machine).await? {
             Listed::Running(running) => return Ok(running),
             Listed::NoSuchMachine => "does not exist",
@@ -181,7 +177,7 @@ where
     /// Whether the holder of `claim` runs, or a member of it.
     pub(super) async fn standing(&self, claim: &Claim) -> Result<Standing, Error> {
         let mut unsure = false;
-        for holder in std::iter::once(&claim.holder).chain(&claim.members) {
+        for holder in claim.runs() {
             match self.look(holder, claim.changed).await? {
                 Standing::Running(run) => return Ok(Standing::Running(run)),
                 Standing::Unsure => unsure = true,
@@ -212,7 +208,7 @@ where
 
     /// Whether a run that has a claim was refused all the same. An attempt that was overtaken by another's refusal, and
     /// crashed, leaves such a claim; it is worth nothing, while the run may live on in a Catch.
-    pub(super) async fn was_refused(&self, holder: &Holder) -> Result<bool, CallError> {
+    async fn was_refused(&self, holder: &Holder) -> Result<bool, CallError> {
         let records = self.store.records(std::slice::from_ref(&holder.run)).await?;
         let record = records
             .get(&holder.run)
@@ -222,7 +218,7 @@ where
     }
 
     /// The execution, if it runs.
-    pub(super) async fn running(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
+    async fn running(&self, run: &ExecutionArn) -> Result<Option<Execution>, CallError> {
         let run = self.executions.describe(run).await?;
         Ok(run.filter(|run| run.status == Status::Running))
     }
@@ -230,6 +226,7 @@ where
 
 /// Whether the claim is that of a run that started this one, or of another that it started.
 pub(super) fn is_family(turn: &Turn<'_>, claim: &Claim) -> bool {
-    let mut runs = std::iter::once(&claim.holder).chain(&claim.members);
-    runs.any(|holder| turn.ask.ignore_ancestors.contains(&holder.run))
+    claim
+        .runs()
+        .any(|holder| turn.ask.ignore_ancestors.contains(&holder.run))
 }

@@ -45,6 +45,15 @@ pub(crate) fn denied() -> Answer {
     Answer(400, body.to_string())
 }
 
+/// Answers that are none of the service's, and how the error for each begins.
+pub(crate) fn nonsense() -> [(Answer, &'static str); 3] {
+    [
+        (Answer(200, "<html>".to_owned()), "HTTP 200: "),
+        (Answer(503, "<html>".to_owned()), "HTTP 503: "),
+        (Answer(502, String::new()), "HTTP 502: "),
+    ]
+}
+
 /// Answers one operation with `answers`, in this order.
 pub(crate) fn rule<I, O, E>(operation: RuleBuilder<I, O, E>, answers: Vec<Answer>) -> Rule
 where
