@@ -111,6 +111,21 @@ impl CallError {
         }
     }
 
+    /// Whether the service refused the call for now: it certainly did not take effect.
+    #[must_use]
+    pub fn is_throttling(&self) -> bool {
+        matches!(
+            self.code.as_deref(),
+            Some(
+                "ThrottlingException"
+                    | "Throttling"
+                    | "TooManyRequestsException"
+                    | "ProvisionedThroughputExceededException"
+                    | "RequestLimitExceeded"
+            )
+        )
+    }
+
     /// Whether the role lacks the permission: trying again does not help.
     #[must_use]
     pub fn is_access_denied(&self) -> bool {

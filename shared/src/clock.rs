@@ -103,6 +103,8 @@ pub trait Clock {
     fn sleep(&self, span: Duration) -> impl Future<Output = ()>;
     /// A random share of `most`, so that waiters that began together do not stay in step.
     fn jitter(&self, most: Duration) -> Duration;
+    /// A number that nobody else draws: 64 random bits.
+    fn nonce(&self) -> u64;
 }
 
 /// The machine's clock.
@@ -124,6 +126,12 @@ impl Clock for SystemClock {
 
     fn jitter(&self, most: Duration) -> Duration {
         most.mul_f64(fastrand::f64())
+    }
+
+    fn nonce(&self) -> u64 {
+        // Its keys come from the operating system: fastrand's own seed is the time since the machine started, which two
+        // sandboxes may have in common.
+        std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), ())
     }
 }
 

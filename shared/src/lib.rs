@@ -7,7 +7,10 @@
 //! | [`clock`] | time and jitter, as arguments |
 //! | [`config`] | every environment variable that a function reads |
 //! | [`console`] | links into the AWS console |
+//! | [`executions`] | executions of Step Functions: described, listed, stopped |
 //! | [`failure`] | named errors that an ASL `ErrorEquals` can match |
+//! | `item` | items of the fleet's table, read attribute by attribute (feature `dynamodb`) |
+//! | [`lock`] | the FIFO lock |
 //! | [`quotas`] | AWS limits, each with its source |
 //! | [`request`] | requests of pipelines and people: parsed strictly, refused with the field's name |
 //! | [`runtime`] | the entry that every `main.rs` uses |
@@ -18,7 +21,11 @@ pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod executions;
 pub mod failure;
+#[cfg(feature = "dynamodb")]
+pub mod item;
+pub mod lock;
 pub mod quotas;
 pub mod request;
 pub mod runtime;

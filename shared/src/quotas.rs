@@ -34,3 +34,13 @@ pub const BATCH_GET_KEYS: usize = 100;
 ///
 /// Source: Step Functions service quotas, "Maximum execution time" (1 year).
 pub const EXECUTION_DAYS: u32 = 366;
+
+/// Most events on one page of `GetExecutionHistory`.
+///
+/// Source: Step Functions API reference, `PageSize` (0 to 1,000; 0 means the default of 100).
+pub const HISTORY_PAGE: i32 = 1_000;
+
+/// How long after its failure an execution can be redriven, in days, with a day to spare.
+///
+/// Source: Step Functions API reference, `RedriveExecution` (14 days).
+pub const REDRIVABLE_DAYS: u32 = 15;

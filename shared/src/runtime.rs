@@ -231,6 +231,9 @@ mod tests {
         fn jitter(&self, _: Duration) -> Duration {
             Duration::ZERO
         }
+        fn nonce(&self) -> u64 {
+            7
+        }
     }
 
     async fn ask(payload: Value) -> (Result<Value, Diagnostic>, Value) {

@@ -1,9 +1,13 @@
-//! A scheduler for protocol code: the real code, under random interleavings, crashes and a clock of its own.
+//! A scheduler for protocol code: the real code, under all kinds of interleavings and crashes and a clock of its own.
 //!
-//! Everything follows from one seed, so that a schedule that broke something can be run again. Tasks run on one thread;
-//! at each [`World::step`] any other task may go on, and a task that was spawned to crash may do so.
+//! Tasks run on one thread; at each [`World::step`] any other task may go on, and a task that was spawned to crash may do
+//! so. Either one seed decides everything ([`World::new`]), so that a schedule that broke something can be run again; or
+//! [`explore`] runs every schedule there is.
+
+mod explore;
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -11,6 +15,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
+
+pub use explore::{Explored, explore};
+
+use explore::Script;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -21,9 +29,13 @@ pub struct World(Rc<Inner>);
 struct Inner {
     now: Cell<Timestamp>,
     random: RefCell<fastrand::Rng>,
+    /// Decides in the place of `random`, where every schedule is run.
+    script: Option<RefCell<Script>>,
     tasks: RefCell<Vec<Slot>>,
     /// When the task that is being polled wants to go on.
     wake: Cell<Timestamp>,
+    /// The task that is being polled.
+    current: RefCell<Identity>,
     /// Longest that one step takes; one of [`SLOW`] takes up to [`SLOWER`] times as long.
     latency: Duration,
 }
@@ -37,48 +49,121 @@ const SLOWER: u32 = 50;
 struct Slot {
     task: Task,
     wake: Timestamp,
+    /// How it may come to a sudden end.
+    fate: Fate,
+    identity: Identity,
+}
+
+/// How a task may come to a sudden end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fate {
     /// Chance to crash each time that it is scheduled.
-    crash: f64,
+    pub crash: f64,
+    /// When it is ended at the latest.
+    pub dies: Option<Timestamp>,
+}
+
+impl Fate {
+    /// It comes to its own end.
+    pub const NONE: Self = Self { crash: 0.0, dies: None };
+}
+
+/// Tells a task, and how far it is, in every schedule alike.
+#[derive(Debug, Clone, Default)]
+struct Identity {
+    /// By whom, and as which of its children, it was spawned.
+    name: u64,
+    children: u64,
+    /// What it has seen.
+    seen: u64,
+    /// How many nonces it drew.
+    nonces: u64,
 }
 
 impl World {
     /// A world that follows from `seed`, starting at `start`; most steps take up to `latency`, some far longer.
     #[must_use]
     pub fn new(seed: u64, start: Timestamp, latency: Duration) -> Self {
+        Self::of(seed, None, start, latency)
+    }
+
+    fn of(seed: u64, script: Option<Script>, start: Timestamp, latency: Duration) -> Self {
         Self(Rc::new(Inner {
             now: Cell::new(start),
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
+            script: script.map(RefCell::new),
             tasks: RefCell::default(),
             wake: Cell::new(start),
+            current: RefCell::default(),
             latency,
         }))
     }
 
     /// Adds a task. It may be called by a running task.
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        self.spawn_crashing(0.0, task);
+        self.spawn_fated(Fate::NONE, task);
     }
 
     /// Adds a task that is dropped, each time that it would go on, with the chance `crash`.
     pub fn spawn_crashing(&self, crash: f64, task: impl Future<Output = ()> + 'static) {
+        self.spawn_fated(Fate { crash, dies: None }, task);
+    }
+
+    /// Adds a task that may come to a sudden end.
+    pub fn spawn_fated(&self, fate: Fate, task: impl Future<Output = ()> + 'static) {
+        let mut parent = self.0.current.borrow_mut();
+        parent.children += 1;
+        let identity = Identity {
+            name: explore::mix(parent.name, parent.children),
+            ..Identity::default()
+        };
         self.0.tasks.borrow_mut().push(Slot {
             task: Box::pin(task),
             wake: self.now(),
-            crash,
+            fate,
+            identity,
         });
     }
 
     /// Lets others go on. What is done between two steps is atomic.
     pub async fn step(&self) {
+        if self.0.script.is_some() {
+            return self.sleep(Duration::ZERO).await;
+        }
         let slow = self.number(1..=SLOW) == 1;
         let most = if slow { self.0.latency * SLOWER } else { self.0.latency };
         self.sleep(self.up_to(most)).await;
     }
 
-    /// `true` with the given chance.
+    /// The way back from a step, on which an answer may get lost. Where every schedule is run, it is one with the next
+    /// step: there is nothing in between that others could see.
+    pub async fn linger(&self) {
+        if self.0.script.is_none() {
+            self.step().await;
+        }
+    }
+
+    /// Notes what the running task has learnt: what it does next follows from all that it has.
+    pub fn observe(&self, answer: &impl Debug) {
+        if self.0.script.is_some() {
+            let mut current = self.0.current.borrow_mut();
+            current.seen = explore::mix(current.seen, explore::digest(answer));
+        }
+    }
+
+    /// `true` with the given chance. Where every schedule is run: never; what may happen there is [chosen](Self::choose).
     #[must_use]
     pub fn chance(&self, chance: f64) -> bool {
-        self.0.random.borrow_mut().f64() < chance
+        self.0.script.is_none() && self.0.random.borrow_mut().f64() < chance
+    }
+
+    /// One of so many ways to go on.
+    #[must_use]
+    pub fn choose(&self, of: usize) -> usize {
+        match &self.0.script {
+            Some(script) => script.borrow_mut().choose(of),
+            None => self.0.random.borrow_mut().usize(0..of),
+        }
     }
 
     /// A random time span up to `most`.
@@ -93,17 +178,26 @@ impl World {
         self.0.random.borrow_mut().usize(range)
     }
 
+    /// A number for the running task.
+    #[must_use]
+    pub fn task(&self) -> u64 {
+        self.0.current.borrow().name
+    }
+
     /// Runs all tasks to their end. `false` if `most` steps were not enough.
     #[must_use]
     pub fn run(&self, most: u64) -> bool {
         for _ in 0..most {
             let Some(mut slot) = self.next() else { return true };
-            if slot.crash > 0.0 && self.chance(slot.crash) {
+            if self.is_ended(&slot) {
                 continue;
             }
             self.0.wake.set(self.now());
+            self.0.current.replace(slot.identity);
             let mut context = Context::from_waker(Waker::noop());
-            if slot.task.as_mut().poll(&mut context) == Poll::Pending {
+            let polled = slot.task.as_mut().poll(&mut context);
+            slot.identity = self.0.current.take();
+            if polled == Poll::Pending {
                 slot.wake = self.0.wake.get();
                 self.0.tasks.borrow_mut().push(slot);
             }
@@ -111,13 +205,31 @@ impl World {
         self.0.tasks.borrow().is_empty()
     }
 
+    fn is_ended(&self, slot: &Slot) -> bool {
+        if slot.fate.dies.is_some_and(|dies| self.now() > dies) {
+            return true;
+        }
+        match &self.0.script {
+            Some(script) => slot.fate.crash > 0.0 && script.borrow_mut().crashes(),
+            None => slot.fate.crash > 0.0 && self.chance(slot.fate.crash),
+        }
+    }
+
     /// Takes out one of the tasks that can go on now; if none can, lets time pass until one can.
     fn next(&self) -> Option<Slot> {
         let mut tasks = self.0.tasks.borrow_mut();
         let first = tasks.iter().map(|slot| slot.wake).min()?;
         self.0.now.set(self.now().max(first));
-        let ready: Vec<usize> = (0..tasks.len()).filter(|at| tasks[*at].wake <= self.now()).collect();
-        let at = ready[self.0.random.borrow_mut().usize(0..ready.len())];
+        let mut ready: Vec<usize> = (0..tasks.len()).filter(|at| tasks[*at].wake <= self.now()).collect();
+        if let Some(script) = &self.0.script {
+            // In an order of their own, so that the same choice means the same in the same state.
+            ready.sort_by_key(|at| tasks[*at].identity.name);
+            if script.borrow_mut().is_known(self.now(), &tasks) {
+                tasks.clear();
+                return None;
+            }
+        }
+        let at = ready[self.choose(ready.len())];
         Some(tasks.swap_remove(at))
     }
 }
@@ -142,7 +254,19 @@ impl Clock for World {
     }
 
     fn jitter(&self, most: Duration) -> Duration {
-        self.up_to(most)
+        match self.0.script {
+            Some(_) => Duration::ZERO,
+            None => self.up_to(most),
+        }
+    }
+
+    fn nonce(&self) -> u64 {
+        if self.0.script.is_none() {
+            return self.0.random.borrow_mut().u64(..);
+        }
+        let mut current = self.0.current.borrow_mut();
+        current.nonces += 1;
+        explore::mix(current.name, current.nonces)
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use signalbox::clock::Timestamp;
 use signalbox::console;
 
-use crate::executions::Execution;
+use signalbox::executions::Execution;
 
 /// Most overlapping runs that an answer or a refusal lists.
 pub const LISTED_MOST: usize = 10;

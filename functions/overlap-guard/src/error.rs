@@ -7,6 +7,9 @@ use signalbox::request::BadRequest;
 
 use crate::answer::{LISTED_MOST, Overlap};
 
+/// The `error` of an execution that was stopped under the policy `cancelOlder`.
+pub const CANCELLED: &str = "OverlapGuard.Cancelled";
+
 /// Why a run was not let through, or not answered. Whatever it is, the run does not proceed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -105,7 +108,7 @@ mod tests {
     use signalbox::failure::diagnostic;
 
     use super::*;
-    use crate::executions::{Execution, Status};
+    use signalbox::executions::{Execution, Status};
 
     fn run(text: &str) -> ExecutionArn {
         ExecutionArn::parse(&format!("arn:aws:states:eu-west-1:123456789012:execution:{text}")).unwrap()
@@ -117,6 +120,7 @@ mod tests {
             since: Timestamp::parse(since).unwrap(),
             redrive: 0,
             status: Status::Running,
+            aborted_with: None,
         })
     }
 

@@ -24,9 +24,9 @@ use signalbox::request::BadRequest;
 use self::lookout::{Standing, is_family};
 use crate::answer::{Answer, LISTED_MOST, Overlap};
 use crate::error::Error;
-use crate::executions::{Execution, Executions, Status};
 use crate::request::{Ask, Policy};
 use crate::store::{Claim, ClaimState, Claims, Holder, Question, Records, Ruling, Verdict};
+use signalbox::executions::{Execution, Executions, Status};
 
 /// Longer than an invocation lives: a claim that is pending for so long was left so by a crash.
 pub const PENDING_LIFE: Duration = Duration::from_secs(35);
@@ -51,9 +51,11 @@ const MARGIN: Duration = Duration::from_secs(3);
 
 /// The guard: what it decides on, and the world that it decides in.
 #[derive(Debug)]
-pub struct Guard<S, E, C> {
-    /// Records and claims.
-    pub store: S,
+pub struct Guard<R, L, E, C> {
+    /// The records of runs.
+    pub records: R,
+    /// The claims on pipelines.
+    pub claims: L,
     /// Step Functions' executions.
     pub executions: E,
     /// Time and jitter.
@@ -93,9 +95,10 @@ enum Step {
     Wait(Duration),
 }
 
-impl<S, E, C> Guard<S, E, C>
+impl<R, L, E, C> Guard<R, L, E, C>
 where
-    S: Records + Claims,
+    R: Records,
+    L: Claims,
     E: Executions,
     C: Clock,
 {
@@ -154,7 +157,7 @@ where
             redrive,
             entered: ask.entered,
         };
-        let record = self.store.arrive(&me.arn, question, self.clock.now()).await?;
+        let record = self.records.arrive(&me.arn, question, self.clock.now()).await?;
         if record.question != question {
             return Err(superseded());
         }
@@ -202,9 +205,9 @@ where
 
     async fn step(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
         let machine = turn.me.arn.machine();
-        let claim = match self.store.read(machine).await? {
+        let claim = match self.claims.read(machine).await? {
             Some(claim) => claim,
-            None => self.store.claim(machine, &turn.holder, self.clock.now()).await?,
+            None => self.claims.claim(machine, &turn.holder, self.clock.now()).await?,
         };
         if claim.holder == turn.holder {
             return match claim.state {
@@ -268,7 +271,7 @@ where
         overlapping.truncate(LISTED_MOST);
         let verdict = Verdict { ruling, overlapping };
         let recorded = self
-            .store
+            .records
             .decide(&turn.me.arn, turn.holder.question, &verdict)
             .await?
             .ok_or_else(superseded)?;

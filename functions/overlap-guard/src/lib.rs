@@ -2,7 +2,6 @@
 
 pub mod answer;
 pub mod error;
-pub mod executions;
 pub mod guard;
 pub mod request;
 pub mod sighting;
@@ -11,17 +10,18 @@ pub mod store;
 use std::time::Duration;
 
 use signalbox::clock::{Clock, SystemClock};
+use signalbox::lock::DynamoLocks;
 use signalbox::runtime::{Handler, Invocation};
 
 use crate::answer::Answer;
 use crate::error::Error;
-use crate::executions::SfnExecutions;
 use crate::guard::Guard;
 use crate::request::{Ask, Request};
-use crate::store::DynamoStore;
+use crate::store::DynamoRecords;
+use signalbox::executions::SfnExecutions;
 
 /// The function as it runs on Lambda.
-pub type OverlapGuard = Guard<DynamoStore, SfnExecutions, SystemClock>;
+pub type OverlapGuard = Guard<DynamoRecords, DynamoLocks, SfnExecutions, SystemClock>;
 
 impl Handler for OverlapGuard {
     type Request = Request;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use signalbox::clock::Timestamp;
 
-use crate::executions::Execution;
 use crate::store::{Record, Ruling};
+use signalbox::executions::Execution;
 
 /// A run without a record that has run for so long is not about to ask: there is no use in waiting for its record.
 const ABOUT_TO_ASK: Duration = Duration::from_mins(1);
@@ -46,8 +46,8 @@ mod tests {
     use signalbox::arn::ExecutionArn;
 
     use super::*;
-    use crate::executions::Status;
     use crate::store::{Question, Verdict};
+    use signalbox::executions::Status;
 
     fn run(name: &str, since: i64) -> Execution {
         Execution {
@@ -55,6 +55,7 @@ mod tests {
             since: Timestamp::from_millis(since),
             redrive: 0,
             status: Status::Running,
+            aborted_with: None,
         }
     }
 

@@ -1,8 +1,6 @@
 //! What the guard remembers: one record for each run that asked, and one claim for each pipeline.
-//!
-//! The claim is the one place where ties are decided. It stands behind a trait of its own, so that another protocol can
-//! take its place.
 
+mod claims;
 mod dynamo;
 
 use std::collections::HashMap;
@@ -15,7 +13,7 @@ use signalbox::clock::Timestamp;
 
 use crate::answer::Overlap;
 
-pub use dynamo::DynamoStore;
+pub use dynamo::DynamoRecords;
 
 /// Which question of a run: a redrive, or entering the state again, asks anew; a retry of the state repeats the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,6 +127,8 @@ pub trait Records {
 }
 
 /// The claims on pipelines: at any time at most one run has the claim on a pipeline.
+///
+/// A claim is a hold on a lock of its own, which has one slot and no queue: see `claims.rs`.
 pub trait Claims {
     /// Takes the claim, pending, if nobody has it; answers the claim as it is then.
     fn claim(

@@ -1,5 +1,6 @@
 //! The adapter to DynamoDB: what it sends, and what it makes of every answer.
 
+#[path = "../../../shared/tests/wire/mod.rs"]
 mod wire;
 
 use std::collections::HashSet;

@@ -6,20 +6,20 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::str::FromStr;
 use std::time::Duration;
 
 use overlap_guard::error::Error;
-use overlap_guard::executions::Status;
 use overlap_guard::guard::Guard;
 use overlap_guard::request::{Ask, Policy};
 use overlap_guard::store::Ruling;
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::clock::{Clock, Timestamp};
+use signalbox::executions::Status;
 use signalbox::simulation::World;
 
+use crate::Trouble;
+use crate::records::MemoryStore;
 use crate::step_functions::StepFunctions;
-use crate::store::MemoryStore;
 
 /// A kind of schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,20 +59,6 @@ impl fmt::Display for Scenario {
     }
 }
 
-impl FromStr for Scenario {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|scenario| scenario.to_string() == text);
-        found.ok_or_else(|| {
-            format!(
-                "no scenario {text}; there are {}",
-                Self::ALL.map(|s| s.to_string()).join(", ")
-            )
-        })
-    }
-}
-
 /// Steps after which a schedule is taken for one that never ends. They take some 10,000.
 const MOST_STEPS: u64 = 2_000_000;
 
@@ -93,7 +79,7 @@ pub fn run(scenario: Scenario, seed: u64) -> Result<(), String> {
     // Not at the epoch: nothing may depend on where time starts.
     let start = Timestamp::from_millis(1_800_000_000_000);
     let world = World::new(seed, start, Duration::from_millis(40));
-    let trouble = if world.chance(0.5) { 0.05 } else { 0.0 };
+    let trouble = Trouble::always(if world.chance(0.5) { 0.05 } else { 0.0 });
     let lag = if world.chance(0.5) { LAG } else { Duration::ZERO };
     let model = Rc::new(Model {
         sfn: StepFunctions::new(world.clone(), lag, trouble),
@@ -440,7 +426,8 @@ impl Model {
         let (model, answer) = (Rc::clone(self), Rc::clone(&slot));
         self.world.spawn_crashing(self.crash, async move {
             let guard = Guard {
-                store: model.store.clone(),
+                records: model.store.clone(),
+                claims: model.store.clone(),
                 executions: model.sfn.clone(),
                 clock: model.world.clone(),
                 may_stop: true,

@@ -1,15 +1,17 @@
-//! Step Functions, as far as the guard sees it: executions that start, end and are redriven, seen with a lag.
+//! Step Functions, as far as the guard and the lock see it: executions that start, end and are redriven, seen with a lag.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use overlap_guard::executions::{Execution, Executions, Listed, Status};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
 use signalbox::clock::{Clock, Timestamp};
+use signalbox::executions::{Execution, Executions, Listed, Status};
 use signalbox::simulation::World;
+
+use crate::{Trouble, trace};
 
 /// What an execution was, and since when.
 type Past = Vec<(Timestamp, Execution)>;
@@ -20,14 +22,14 @@ pub struct StepFunctions {
     world: World,
     /// Longest lag of a description; a list may lag twice as much.
     lag: Duration,
-    trouble: f64,
+    trouble: Trouble,
     past: Rc<RefCell<BTreeMap<ExecutionArn, Past>>>,
 }
 
 impl StepFunctions {
-    /// Without any execution. Descriptions lag by up to `lag`, and calls fail with the chance `trouble`.
+    /// Without any execution. Descriptions lag by up to `lag`, and calls fail as `trouble` says.
     #[must_use]
-    pub fn new(world: World, lag: Duration, trouble: f64) -> Self {
+    pub fn new(world: World, lag: Duration, trouble: Trouble) -> Self {
         Self {
             world,
             lag,
@@ -43,6 +45,7 @@ impl StepFunctions {
             since: self.world.now(),
             redrive: 0,
             status: Status::Running,
+            aborted_with: None,
         });
     }
 
@@ -60,6 +63,16 @@ impl StepFunctions {
         self.end(run, Status::Stopped(self.world.now()));
     }
 
+    /// The run is stopped now with `error`, unless it has ended.
+    pub fn abort(&self, run: &ExecutionArn, error: &str) {
+        let mut execution = self.now(run);
+        if execution.status == Status::Running {
+            execution.status = Status::Stopped(self.world.now());
+            execution.aborted_with = Some(error.to_owned());
+            self.change(execution);
+        }
+    }
+
     /// The run, which has ended, is redriven.
     pub fn redrive(&self, run: &ExecutionArn) {
         let before = self.now(run);
@@ -67,6 +80,7 @@ impl StepFunctions {
             since: self.world.now(),
             redrive: before.redrive + 1,
             status: Status::Running,
+            aborted_with: None,
             ..before
         });
     }
@@ -91,6 +105,14 @@ impl StepFunctions {
     }
 
     fn change(&self, execution: Execution) {
+        trace::note(&self.world, || {
+            format!(
+                "### {} {:?} redrive {}",
+                execution.arn.name(),
+                execution.status,
+                execution.redrive
+            )
+        });
         let mut past = self.past.borrow_mut();
         past.entry(execution.arn.clone())
             .or_default()
@@ -106,11 +128,13 @@ impl StepFunctions {
         known.map(|(_, execution)| execution.clone())
     }
 
-    async fn call<T>(&self, effect: impl FnOnce() -> T) -> Result<T, CallError> {
+    async fn call<T: std::fmt::Debug>(&self, effect: impl FnOnce() -> T) -> Result<T, CallError> {
         self.world.step().await;
         let answer = effect();
-        self.world.step().await;
-        match self.world.chance(self.trouble) {
+        trace::note(&self.world, || format!("states -> {answer:?}"));
+        self.world.observe(&answer);
+        self.world.linger().await;
+        match self.trouble.strikes(&self.world) {
             true => Err(CallError::malformed(
                 "states:Simulated",
                 "throttled, or the reply was lost",
@@ -140,7 +164,7 @@ impl Executions for StepFunctions {
         .await
     }
 
-    async fn stop(&self, run: &ExecutionArn, _cause: &str) -> Result<(), CallError> {
-        self.call(|| self.end(run, Status::Over)).await
+    async fn stop(&self, run: &ExecutionArn, error: &str, _cause: &str) -> Result<(), CallError> {
+        self.call(|| self.abort(run, error)).await
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use overlap_guard::answer::Answer;
 use overlap_guard::error::Error;
-use overlap_guard::executions::Status;
 use overlap_guard::guard::Guard;
 use overlap_guard::request::{Ask, Policy};
 use overlap_guard::store::{Claim, ClaimState, Claims, Holder, Question, Records, Ruling, Verdict};
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::{Clock, Timestamp};
+use signalbox::executions::Status;
 use signalbox::simulation::World;
-use simulation::{MemoryStore, StepFunctions};
+use simulation::{MemoryStore, StepFunctions, Trouble};
 
 /// A world without trouble, and what happens in it.
 struct Case {
@@ -40,8 +40,8 @@ fn holder(name: &str) -> Holder {
 fn case() -> Case {
     let world = World::new(1, Timestamp::from_millis(1_800_000_000_000), Duration::from_millis(10));
     Case {
-        store: MemoryStore::new(world.clone(), 0.0),
-        sfn: StepFunctions::new(world.clone(), Duration::ZERO, 0.0),
+        store: MemoryStore::new(world.clone(), Trouble::NONE),
+        sfn: StepFunctions::new(world.clone(), Duration::ZERO, Trouble::NONE),
         world,
     }
 }
@@ -70,7 +70,8 @@ impl Case {
             sfn.start(&arn("asks"));
             let began = world.now();
             let guard = Guard {
-                store,
+                records: store.clone(),
+                claims: store,
                 executions: sfn,
                 clock: world.clone(),
                 may_stop: true,

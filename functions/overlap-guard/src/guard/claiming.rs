@@ -6,17 +6,18 @@ use signalbox::request::BadRequest;
 use super::lookout::{Neighbours, Standing, Whose};
 use super::{Guard, POLL, SLOW_POLL, Step, Turn, sort_by_age};
 use crate::answer::Overlap;
-use crate::error::Error;
-use crate::executions::{Execution, Executions};
+use crate::error::{CANCELLED, Error};
 use crate::request::Policy;
 use crate::store::{Claim, ClaimState, Claims, Records};
+use signalbox::executions::{Execution, Executions};
 
 /// Most runs under one claim. DynamoDB takes items of up to 400 KB; a longer list is nobody's plan.
 const MEMBERS_MOST: usize = 100;
 
-impl<S, E, C> Guard<S, E, C>
+impl<R, L, E, C> Guard<R, L, E, C>
 where
-    S: Records + Claims,
+    R: Records,
+    L: Claims,
     E: Executions,
     C: Clock,
 {
@@ -25,7 +26,7 @@ where
         if seen.holder.run == turn.holder.run {
             claim.members.clone_from(&seen.members);
         }
-        if self.store.replace(turn.me.arn.machine(), seen, &claim).await? {
+        if self.claims.replace(turn.me.arn.machine(), seen, &claim).await? {
             return self.examine(turn, claim).await;
         }
         Ok(Step::Again)
@@ -82,7 +83,7 @@ where
         }
         claim.members.push(turn.holder.clone());
         claim.members.sort();
-        if self.store.replace(turn.me.arn.machine(), seen, &claim).await? {
+        if self.claims.replace(turn.me.arn.machine(), seen, &claim).await? {
             return self.proceed(turn).await;
         }
         Ok(Step::Again)
@@ -97,7 +98,7 @@ where
                 // Two pipelines that check each other: the newer gives way until the older has its verdict, else each
                 // would wait for the other.
                 if is_older {
-                    self.store.remove(&machine, &claim).await?;
+                    self.claims.remove(&machine, &claim).await?;
                 }
                 return Ok(Step::Wait(POLL));
             }
@@ -118,14 +119,14 @@ where
                 state: ClaimState::Confirmed,
                 ..claim.clone()
             };
-            if self.store.replace(&machine, &claim, &confirmed).await? {
+            if self.claims.replace(&machine, &claim, &confirmed).await? {
                 return self.proceed(turn).await;
             }
             return Ok(Step::Again);
         }
         sort_by_age(&mut in_the_way);
         in_the_way.dedup();
-        self.store.remove(&machine, &claim).await?;
+        self.claims.remove(&machine, &claim).await?;
         self.refuse(turn, &in_the_way).await
     }
 
@@ -149,7 +150,7 @@ where
                 turn.me.arn.name(),
                 turn.me.arn.machine().name()
             );
-            self.executions.stop(&run.arn, &cause).await?;
+            self.executions.stop(&run.arn, CANCELLED, &cause).await?;
             tracing::info!(executionArn = %turn.me.arn, stopped = %run.arn, "stopped an older run");
             turn.cancelled.push(overlap);
         }

@@ -9,11 +9,11 @@ use signalbox::request::BadRequest;
 
 use super::{Guard, PENDING_LIFE, POLL, Turn, sort_by_age};
 use crate::answer::LISTED_MOST;
-use crate::error::Error;
-use crate::executions::{Execution, Executions, Listed, Status};
+use crate::error::{CANCELLED, Error};
 use crate::request::Policy;
 use crate::sighting::{Sighting, sighting};
 use crate::store::{Claim, ClaimState, Claims, Holder, Records, Ruling};
+use signalbox::executions::{Execution, Executions, Listed, Status};
 
 /// How long the record of a run that seems not to have asked is waited for.
 const RECORD_WAIT: Duration = Duration::from_secs(5);
@@ -51,9 +51,10 @@ pub(super) enum Standing {
     Unsure,
 }
 
-impl<S, E, C> Guard<S, E, C>
+impl<R, L, E, C> Guard<R, L, E, C>
 where
-    S: Records + Claims,
+    R: Records,
+    L: Claims,
     E: Executions,
     C: Clock,
 {
@@ -61,7 +62,7 @@ where
     pub(super) async fn neighbours(&self, turn: &mut Turn<'_>) -> Result<Neighbours, Error> {
         let mut in_the_way = Vec::new();
         for machine in &turn.ask.also_check {
-            let Some(claim) = self.store.read(machine).await? else {
+            let Some(claim) = self.claims.read(machine).await? else {
                 continue;
             };
             if is_family(turn, &claim) {
@@ -73,7 +74,7 @@ where
                 (Standing::Running(running), ClaimState::Confirmed) => in_the_way.push(running),
                 (Standing::Running(running), ClaimState::Pending) => {
                     if self.clock.now().since(claim.changed) > PENDING_LIFE {
-                        self.store.remove(machine, &claim).await?;
+                        self.claims.remove(machine, &claim).await?;
                     }
                     turn.waiting_for = format!("{name} of {} is being decided", machine.name());
                     return Ok(Neighbours::Undecided {
@@ -105,7 +106,7 @@ where
         let mut suspects = Vec::new();
         loop {
             let runs: Vec<ExecutionArn> = unclear.iter().map(|run| run.arn.clone()).collect();
-            let records = self.store.records(&runs).await?;
+            let records = self.records.records(&runs).await?;
             let now = self.clock.now();
             for run in std::mem::take(&mut unclear) {
                 match sighting(&run, records.get(&run.arn), &turn.me, now) {
@@ -195,6 +196,8 @@ where
                 true => Standing::Ended,
                 false => Standing::Running(run),
             },
+            // Stopped by a newer run: nobody redrives it at once.
+            Some(run) if run.aborted_with.as_deref() == Some(CANCELLED) => Standing::Ended,
             // As it was before the redrive at which it asked.
             Some(run) if run.redrive < holder.question.redrive => Standing::Unsure,
             Some(Execution {
@@ -209,7 +212,7 @@ where
     /// Whether a run that has a claim was refused all the same. An attempt that was overtaken by another's refusal, and
     /// crashed, leaves such a claim; it is worth nothing, while the run may live on in a Catch.
     async fn was_refused(&self, holder: &Holder) -> Result<bool, CallError> {
-        let records = self.store.records(std::slice::from_ref(&holder.run)).await?;
+        let records = self.records.records(std::slice::from_ref(&holder.run)).await?;
         let record = records
             .get(&holder.run)
             .filter(|record| record.question >= holder.question);

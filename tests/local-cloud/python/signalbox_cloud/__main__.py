@@ -13,8 +13,11 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     parser.add_argument("--idle-workers", type=int, default=64, help="most processes of functions kept warm")
+    parser.add_argument(
+        "--schedules", action="store_true", help="run scheduled rules (default: they are deployed only)"
+    )
     arguments = parser.parse_args()
-    sys.exit(server.run(arguments.state_dir, arguments.port, arguments.log_level, arguments.idle_workers))
+    sys.exit(server.run(**vars(arguments)))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,45 @@ import threading
 
 from ministack import app as emulator
 
-from . import control, deploy, dynamodb, faults, lambda_service, stepfunctions
+from . import (
+    callbacks,
+    context,
+    control,
+    deploy,
+    dynamodb,
+    dynamodb_expressions,
+    dynamodb_queries,
+    dynamodb_usage,
+    eventbridge,
+    executions,
+    faults,
+    interpreter,
+    lambda_service,
+    lambda_tasks,
+    queues,
+    reading,
+    redrive,
+    stepfunctions,
+)
+
+PARTS = (
+    executions,
+    interpreter,
+    context,
+    lambda_tasks,
+    callbacks,
+    stepfunctions,
+    redrive,
+    reading,
+    lambda_service,
+    dynamodb,
+    dynamodb_expressions,
+    dynamodb_queries,
+    dynamodb_usage,
+    queues,
+    eventbridge,
+    deploy,
+)
 
 
 class Application:
@@ -36,10 +74,11 @@ class Application:
         threading.Thread(target=deploy.load_transform, daemon=True, name="load-transform").start()
 
 
-def assemble(idle_workers: int) -> Application:
+def assemble(idle_workers: int, schedules: bool) -> Application:
     """Apply every patch and return the application."""
     lambda_service.max_idle_workers = idle_workers
-    for part in (stepfunctions, lambda_service, dynamodb, deploy):
+    eventbridge.schedules = schedules
+    for part in PARTS:
         part.apply()
     return Application()
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from ministack.core.responses import request_scope
 
-from . import deploy, eventbridge, faults, stepfunctions
+from . import deploy, eventbridge, faults, stepfunctions, usage
 from .patching import SUPPORTED_VERSION
 
 logger = logging.getLogger("signalbox_cloud.control")
@@ -82,6 +82,7 @@ async def health(query: dict, data: dict) -> dict:
         "ready": True,
         "version": SUPPORTED_VERSION,
         "executionThreads": stepfunctions.running_threads(),
+        "schedules": eventbridge.schedules,
     }
 
 
@@ -124,6 +125,15 @@ async def delete_calls(query: dict, data: dict) -> dict:
     return {}
 
 
+async def list_usage(query: dict, data: dict) -> dict:
+    return usage.of_account(_account(query))
+
+
+async def delete_usage(query: dict, data: dict) -> dict:
+    usage.reset(_account(query))
+    return {}
+
+
 async def list_events(query: dict, data: dict) -> dict:
     with request_scope(_account(query), deploy.REGION):
         return {"events": eventbridge.events()}
@@ -138,5 +148,7 @@ ENDPOINTS: dict[tuple[str, str], Callable[[dict, dict], Awaitable[dict]]] = {
     ("DELETE", "/_local/faults"): delete_faults,
     ("GET", "/_local/calls"): list_calls,
     ("DELETE", "/_local/calls"): delete_calls,
+    ("GET", "/_local/usage"): list_usage,
+    ("DELETE", "/_local/usage"): delete_usage,
     ("GET", "/_local/events"): list_events,
 }

@@ -13,11 +13,14 @@ from urllib.parse import parse_qs
 
 from ministack.services import sts
 
-from . import stepfunctions
+from . import reading
 
 KINDS = ("throttle", "error", "delay", "applyThenFail", "drop", "stale")
+# Deliveries of EventBridge to the targets of rules are no calls, and have faults of their own.
+DELIVERY = "EventBridge.Deliver"
+DELIVERY_KINDS = ("drop", "double", "delay", "reorder")
 CALLERS = ("functions", "harness")
-STALE_APIS = ("States.ListExecutions", "States.DescribeExecution")
+STALE_APIS = ("States.ListExecutions", "States.DescribeExecution", "States.GetExecutionHistory")
 
 # The names of services in the scope of a signature, and in the names of APIs here.
 SERVICES = {
@@ -126,13 +129,14 @@ def add(account: str, data: dict) -> str:
     api, kind = data.get("api"), data.get("kind")
     if not isinstance(api, str) or not (api == "*" or re.fullmatch(r"\w+\.(\w+|\*)", api)):
         raise BadFault(f"api: {api!r} is not like DynamoDB.PutItem, DynamoDB.* or *")
-    if kind not in KINDS:
-        raise BadFault(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
+    kinds = DELIVERY_KINDS if api == DELIVERY else KINDS
+    if kind not in kinds:
+        raise BadFault(f"kind: {kind!r} is not one of {', '.join(kinds)}")
     if data.get("caller") not in (None, *CALLERS):
         raise BadFault(f"caller: {data['caller']!r} is not one of {', '.join(CALLERS)}")
     if kind == "error" and not data.get("code"):
         raise BadFault("code: an error needs one")
-    if kind in ("delay", "stale") and not isinstance(data.get("seconds"), (int, float)):
+    if kind in ("delay", "stale", "reorder") and not isinstance(data.get("seconds"), (int, float)):
         raise BadFault(f"seconds: a {kind} needs a number")
     if kind == "stale" and api not in STALE_APIS:
         raise BadFault(f"api: {api!r} cannot be stale, only {' and '.join(STALE_APIS)}")
@@ -160,6 +164,28 @@ def add(account: str, data: dict) -> str:
     )
     _faults[fault.id] = fault
     return fault.id
+
+
+def any_of_deliveries() -> bool:
+    return any(fault.api == DELIVERY for fault in list(_faults.values()))
+
+
+def delivery_delays(account: str, event: str) -> list[float]:
+    """When to deliver an event: once and at once, or as the faults say that it meets."""
+    call = Call(account, "", *DELIVERY.split("."), json_protocol=True)
+    delays = [0.0]
+    for fault in list(_faults.values()):
+        if fault.api != DELIVERY or not fault.takes(call, event.encode()):
+            continue
+        if fault.kind == "drop":
+            return []
+        if fault.kind == "double":
+            delays = delays * 2
+        elif fault.kind == "delay":
+            delays = [delay + fault.seconds for delay in delays]
+        else:
+            delays = [delay + fault.dice.uniform(0, fault.seconds) for delay in delays]
+    return delays
 
 
 def listing(account: str | None) -> list[dict]:
@@ -218,7 +244,7 @@ class Middleware:
             if fault.kind == "delay":
                 await asyncio.sleep(fault.seconds)
             elif fault.kind == "stale":
-                stepfunctions.seconds_behind.set(fault.seconds)
+                reading.seconds_behind.set(fault.seconds)
             else:
                 await self._strike(fault, call, scope, receive, send)
                 return

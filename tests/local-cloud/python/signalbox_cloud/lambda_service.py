@@ -19,7 +19,7 @@ from ministack.core import lambda_runtime
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc
 
-from . import patching
+from . import patching, usage
 
 # Seconds to wait for the output of a call, if there is no end of it.
 MAX_OUTPUT_WAIT = 0.25
@@ -34,6 +34,7 @@ def apply() -> None:
     patching.wrap(lambda_svc, "_provided_runtime_code_dir", code_dir, "85d4402ed282")
     patching.wrap(lambda_runtime, "release_worker", release_worker, "25d5dd7d42b6")
     patching.wrap(lambda_runtime, "invalidate_worker", invalidate_worker, "1be5d7f769f5")
+    patching.wrap(lambda_svc, "_execute_function", execute_function, "3ceb16d6480a")
 
 
 # Warm processes that may sit idle, over all accounts and functions. A test run has its own functions in an account
@@ -279,3 +280,13 @@ def release_worker(original, worker) -> None:
 def invalidate_worker(original, func_name: str, qualifier=None, account=None, region=None) -> None:
     """End the processes of a function in its own account: creating one elsewhere is no reason to end its namesakes."""
     original(func_name, qualifier, account or get_account_id(), region or get_region())
+
+
+def execute_function(original, func: dict, event: dict) -> dict:
+    """Run a function, and count it: AWS bills an invocation whoever makes it, and not one that was throttled."""
+    result = original(func, event)
+    config = func.get("config") or func
+    # Called for another account, the emulator's function calls itself in that account.
+    if not result.get("throttle") and not lambda_svc._function_config_scope_mismatch(config):
+        usage.invocation(get_account_id(), config.get("FunctionName", "unknown"))
+    return result

@@ -68,15 +68,21 @@ def replace(owner: ModuleType | type, name: str, replacement: Callable, expected
     _rebind(owner, name, original, replacement)
 
 
-def wrap(owner: ModuleType | type, name: str, around: Callable, expected: str) -> None:
-    """Like `replace`, with `around`, which gets the original function as its first argument."""
+def wrap(owner: ModuleType | type, name: str, around: Callable, expected: str | None) -> None:
+    """Like `replace`, with `around`, which gets the original function as its first argument.
+
+    None is expected of a function that another patch has changed, and checked, before.
+    """
     original = _lookup(owner, name)
 
     @functools.wraps(original)
     def wrapped(*args, **kwargs):
         return around(original, *args, **kwargs)
 
-    replace(owner, name, wrapped, expected)
+    if expected is None:
+        _rebind(owner, name, original, wrapped)
+    else:
+        replace(owner, name, wrapped, expected)
 
 
 def provide(module: ModuleType, **names: Any) -> None:

@@ -18,7 +18,7 @@ KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV
 logger = logging.getLogger("signalbox_cloud")
 
 
-def run(state_dir: Path, port: int, log_level: str, idle_workers: int) -> int:
+def run(state_dir: Path, port: int, log_level: str, idle_workers: int, schedules: bool) -> int:
     """Serve until stdin ends or SIGTERM comes. Returns only if the start failed: the end is `os._exit`."""
     started = time.monotonic()
     state_dir = state_dir.resolve()
@@ -49,7 +49,7 @@ def run(state_dir: Path, port: int, log_level: str, idle_workers: int) -> int:
     except UpstreamChanged as error:
         return _refuse(str(error), announce)
     try:
-        application = cloud.assemble(idle_workers)
+        application = cloud.assemble(idle_workers, schedules)
     except UpstreamChanged as error:
         return _refuse(str(error), announce)
 

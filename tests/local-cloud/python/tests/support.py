@@ -124,6 +124,11 @@ def eventually(check, what: str, seconds: float = 10):
 
 PASS = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 WAIT = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 60, "End": True}}}
+INVOKE_ANYTHING = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
+
+
+def task(resource: str, **fields) -> dict:
+    return {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": resource, "End": True, **fields}}}
 
 
 class CloudTest(unittest.TestCase):
@@ -181,6 +186,32 @@ class CloudTest(unittest.TestCase):
             return described if described["status"] != "RUNNING" else None
 
         return eventually(check, f"the end of {execution}", seconds)
+
+    def callback(self, **fields) -> dict:
+        """A state that sends its token, with what it knows of itself, to a queue, and waits."""
+        if not hasattr(self, "queue"):
+            self.queue = self.client("sqs").create_queue(QueueName="tokens")["QueueUrl"]
+        if fields.get("QueryLanguage") == "JSONata":
+            body = {"token": "{% $states.context.Task.Token %}", "state": "{% $states.context.State %}"}
+            arguments = {"Arguments": {"QueueUrl": self.queue, "MessageBody": body}}
+        else:
+            body = {"token.$": "$$.Task.Token", "state.$": "$$.State"}
+            arguments = {"Parameters": {"QueueUrl": self.queue, "MessageBody": body}}
+        resource = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+        return {"Type": "Task", "Resource": resource, "End": True, **arguments, **fields}
+
+    def sent(self) -> dict:
+        """What the next callback state has sent."""
+        sqs = self.client("sqs")
+        (message,) = sqs.receive_message(QueueUrl=self.queue, WaitTimeSeconds=10)["Messages"]
+        sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+        return json.loads(message["Body"])
+
+    def history(self, execution: str, **options) -> list[dict]:
+        return self.states.get_execution_history(executionArn=execution, **options)["events"]
+
+    def types(self, execution: str) -> list[str]:
+        return [event["type"] for event in self.history(execution)]
 
     def entered(self, execution: str, state: str) -> None:
         """Wait until the execution has entered a state."""

@@ -160,6 +160,33 @@ class Stale(CloudTest):
 
         eventually(aborted, "the abort listed")
 
+    def test_an_execution_that_was_redriven_is_seen_as_it_was(self):
+        """Aborted after two seconds, redriven after four, and seen as of two and a half seconds ago."""
+        machine = self.machine(WAIT)
+        execution = self.start(machine)
+        started = self.states.describe_execution(executionArn=execution)["startDate"].timestamp()
+
+        def wait_until(seconds: float) -> None:
+            eventually(lambda: time.time() - started >= seconds, f"{seconds} s of running")
+
+        wait_until(2)
+        self.states.stop_execution(executionArn=execution, cause="c")
+        wait_until(4)
+        self.states.redrive_execution(executionArn=execution)
+        for api in ("DescribeExecution", "ListExecutions", "GetExecutionHistory"):
+            self.fault(f"States.{api}", "stale", seconds=2.5)
+        expected = ((4.1, "RUNNING", 0, 2), (5.2, "ABORTED", 0, 3), (6.8, "RUNNING", 1, 4))
+        for moment, status, redrives, events in expected:
+            with self.subTest(moment):
+                wait_until(moment)
+                seen = self.states.describe_execution(executionArn=execution)
+                (listed,) = self.states.list_executions(stateMachineArn=machine, statusFilter=status)["executions"]
+                for each in (seen, listed):
+                    self.assertEqual((status, redrives), (each["status"], each["redriveCount"]))
+                    self.assertEqual(status == "ABORTED", "stopDate" in each)
+                self.assertEqual("c" if status == "ABORTED" else None, seen.get("cause"))
+                self.assertEqual(events, len(self.history(execution)))
+
 
 class CountersAndEvents(CloudTest):
     def test_calls_are_counted_by_api_and_caller(self):

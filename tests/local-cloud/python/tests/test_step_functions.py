@@ -3,13 +3,7 @@
 import json
 import time
 
-from .support import PASS, WAIT, CloudTest, eventually
-
-INVOKE_ANYTHING = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "*"}
-
-
-def task(resource: str, **fields) -> dict:
-    return {"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": resource, "End": True, **fields}}}
+from .support import INVOKE_ANYTHING, PASS, WAIT, CloudTest, eventually, task
 
 
 class Ending(CloudTest):
@@ -64,7 +58,7 @@ class Ending(CloudTest):
         messages = self.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
         self.states.stop_execution(executionArn=execution)
         token = json.loads(messages[0]["Body"])["token"]
-        self.assert_refused("TaskDoesNotExist", self.states.send_task_success, taskToken=token, output="{}")
+        self.assert_refused("TaskTimedOut", self.states.send_task_success, taskToken=token, output="{}")
 
     def test_stopping_twice_answers_the_same(self):
         execution = self.start(self.machine(WAIT))
@@ -276,9 +270,9 @@ class LambdaTasks(CloudTest):
         caught = {"ErrorEquals": ["OverlapGuard.Overlapping"], "ResultPath": "$.caught", "Next": "C"}
         retried = {"ErrorEquals": ["OverlapGuard.Overlapping"], "IntervalSeconds": 0, "MaxAttempts": 2}
         by_payload = {"FunctionName": self.function, "Payload.$": "$"}
-        for kind, resource, fields in (
-            ("integration", "arn:aws:states:::lambda:invoke", {"Parameters": by_payload}),
-            ("plain ARN", self.function, {}),
+        for kind, resource, failed, fields in (
+            ("integration", "arn:aws:states:::lambda:invoke", "TaskFailed", {"Parameters": by_payload}),
+            ("plain ARN", self.function, "LambdaFunctionFailed", {}),
         ):
             with self.subTest(kind):
                 definition = task(resource, Retry=[retried], Catch=[caught], **fields)
@@ -291,7 +285,7 @@ class LambdaTasks(CloudTest):
                 self.assertEqual("OverlapGuard.Overlapping happened", cause["errorMessage"])
                 self.assertEqual("OverlapGuard.Overlapping", cause["errorType"])
                 history = self.states.get_execution_history(executionArn=execution)["events"]
-                self.assertEqual(3, sum(event["type"] == "TaskFailed" for event in history))
+                self.assertEqual(3, sum(event["type"] == failed for event in history))
 
     def test_a_custom_error_name_reaches_catch_in_jsonata(self):
         definition = task(

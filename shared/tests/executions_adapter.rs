@@ -7,11 +7,11 @@ use aws_sdk_sfn::{Client, Config};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use aws_smithy_types::retry::RetryConfig;
 use overlap_guard::error::Error;
-use overlap_guard::executions::{CANCELLED, Execution, Executions, Listed, SfnExecutions, Status};
 use serde_json::{Value, json};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::{CallError, retries};
 use signalbox::clock::Timestamp;
+use signalbox::executions::{CANCELLED, Execution, Executions, Listed, SfnExecutions, Status};
 use signalbox::failure::Failure;
 use signalbox::quotas::CAUSE_CHARS;
 

@@ -1,16 +1,16 @@
 //! The adapter to Step Functions.
 
+use crate::arn::{ExecutionArn, StateMachineArn};
+use crate::aws::CallError;
+use crate::clock::Timestamp;
+use crate::quotas::{CAUSE_CHARS, ERROR_CHARS, LIST_PAGE};
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
 use aws_sdk_sfn::operation::list_executions::ListExecutionsError;
 use aws_sdk_sfn::operation::stop_execution::StopExecutionError;
 use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus, IncludedData};
-use signalbox::arn::{ExecutionArn, StateMachineArn};
-use signalbox::aws::CallError;
-use signalbox::clock::Timestamp;
-use signalbox::quotas::{CAUSE_CHARS, LIST_PAGE};
 
-use super::{CANCELLED, Execution, Executions, Listed, Status};
+use super::{Execution, Executions, Listed, Status};
 
 const DESCRIBE: &str = "states:DescribeExecution";
 const LIST: &str = "states:ListExecutions";
@@ -53,11 +53,8 @@ impl Executions for SfnExecutions {
             arn: run.clone(),
             since: found.redrive_date.unwrap_or(found.start_date).into(),
             redrive: count(found.redrive_count),
-            status: status(
-                &found.status,
-                found.error.as_deref(),
-                found.stop_date.map(Timestamp::from),
-            ),
+            aborted_with: found.error.filter(|_| found.status == ExecutionStatus::Aborted),
+            status: status(&found.status, found.stop_date.map(Timestamp::from)),
         }))
     }
 
@@ -97,14 +94,13 @@ impl Executions for SfnExecutions {
         Ok(Listed::Running(running))
     }
 
-    async fn stop(&self, run: &ExecutionArn, cause: &str) -> Result<(), CallError> {
-        let cause: String = cause.chars().take(CAUSE_CHARS).collect();
+    async fn stop(&self, run: &ExecutionArn, error: &str, cause: &str) -> Result<(), CallError> {
         let call = self
             .client
             .stop_execution()
             .execution_arn(run.as_str())
-            .error(CANCELLED)
-            .cause(cause);
+            .error(cut(error, ERROR_CHARS))
+            .cause(cut(cause, CAUSE_CHARS));
         match call.send().await {
             // Also for one that has ended: none of the errors that the API reference lists is for that.
             Ok(_) => Ok(()),
@@ -124,6 +120,7 @@ fn listed(item: &ExecutionListItem) -> Result<Execution, CallError> {
         since: item.redrive_date.unwrap_or(item.start_date).into(),
         redrive: count(item.redrive_count),
         status: Status::Running,
+        aborted_with: None,
     })
 }
 
@@ -131,13 +128,16 @@ fn count(redrives: Option<i32>) -> u32 {
     redrives.and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
 }
 
-fn status(status: &ExecutionStatus, error: Option<&str>, stopped: Option<Timestamp>) -> Status {
+fn status(status: &ExecutionStatus, stopped: Option<Timestamp>) -> Status {
     match status {
         ExecutionStatus::Succeeded => Status::Over,
-        ExecutionStatus::Aborted if error == Some(CANCELLED) => Status::Over,
         ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => {
             stopped.map_or(Status::Running, Status::Stopped)
         }
         _ => Status::Running,
     }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }

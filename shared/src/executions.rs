@@ -1,17 +1,16 @@
-//! What the guard needs to know of executions: a narrow trait, its Step Functions adapter, and the order of runs.
+//! What is to be known of executions: a narrow trait, its Step Functions adapter, and the order of runs.
 
+#[cfg(feature = "sfn")]
 mod sfn;
 
 use std::future::Future;
 
-use signalbox::arn::{ExecutionArn, StateMachineArn};
-use signalbox::aws::CallError;
-use signalbox::clock::Timestamp;
+use crate::arn::{ExecutionArn, StateMachineArn};
+use crate::aws::CallError;
+use crate::clock::Timestamp;
 
+#[cfg(feature = "sfn")]
 pub use sfn::SfnExecutions;
-
-/// The `error` of an execution that was stopped under the policy `cancelOlder`.
-pub const CANCELLED: &str = "OverlapGuard.Cancelled";
 
 /// An execution, as Step Functions describes or lists it: possibly as it was some seconds ago.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +23,8 @@ pub struct Execution {
     pub redrive: u32,
     /// Whether it runs.
     pub status: Status,
+    /// The `error` that it was stopped with, if it was aborted and Step Functions tells.
+    pub aborted_with: Option<String>,
 }
 
 /// Whether an execution runs.
@@ -31,7 +32,7 @@ pub struct Execution {
 pub enum Status {
     /// It runs, or has a status that this version does not know: taken for running, so that nothing is let past it.
     Running,
-    /// It has ended for good, or was stopped by the guard itself.
+    /// It succeeded, and cannot be redriven.
     Over,
     /// It failed, timed out or was aborted at this time; it may be running again by a redrive that is not visible yet.
     Stopped(Timestamp),
@@ -55,8 +56,8 @@ pub trait Executions {
     /// best effort" (API reference, `ListExecutions`).
     fn running(&self, machine: &StateMachineArn) -> impl Future<Output = Result<Listed, CallError>>;
 
-    /// Stops the execution with [`CANCELLED`] and `cause`. One that has ended stays as it is.
-    fn stop(&self, run: &ExecutionArn, cause: &str) -> impl Future<Output = Result<(), CallError>>;
+    /// Stops the execution with `error` and `cause`. One that has ended stays as it is.
+    fn stop(&self, run: &ExecutionArn, error: &str, cause: &str) -> impl Future<Output = Result<(), CallError>>;
 }
 
 /// What `ListExecutions` says of a machine.
@@ -81,6 +82,7 @@ mod tests {
             since: Timestamp::from_millis(since),
             redrive: 0,
             status: Status::Running,
+            aborted_with: None,
         };
         for (a, b) in [(run("z", 1), run("a", 2)), (run("a", 1), run("b", 1))] {
             assert!(a.is_older_than(&b) && !b.is_older_than(&a));

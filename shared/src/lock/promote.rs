@@ -1,0 +1,81 @@
+//! Grants free slots to the first in the queue.
+
+use std::time::Duration;
+
+use super::Session;
+use super::deliver::Delivered;
+use super::error::Error;
+use super::key::{LockKey, Ticket};
+use super::record::{Head, Wish};
+use super::store::{Gate, Granting, Store};
+use super::tasks::Tasks;
+use crate::clock::Clock;
+use crate::executions::Executions;
+
+/// Most places that one call looks at: dead waiters beyond that are left to the sweep.
+pub const PLACES_MOST: usize = 50;
+
+/// Time that is left when promoting stops; the sweep goes on with it.
+const MARGIN: Duration = Duration::from_secs(3);
+
+impl<S, T, E, C> Session<'_, S, T, E, C>
+where
+    S: Store,
+    T: Tasks,
+    E: Executions,
+    C: Clock,
+{
+    /// Grants slots until none is free or nobody waits. `head` is HEAD as it was a moment ago, if the caller knows.
+    ///
+    /// Answers the tickets that were told.
+    pub async fn promote(&self, lock: &LockKey, head: Option<Head>) -> Result<Vec<Ticket>, Error> {
+        let store = &self.locks.store;
+        let mut known = head;
+        let mut told = Vec::new();
+        for _ in 0..PLACES_MOST {
+            if !self.has_time(MARGIN) {
+                break;
+            }
+            let head = match known.take() {
+                Some(head) => head,
+                None => match store.head(lock).await? {
+                    Some(head) => head,
+                    None => return Ok(told),
+                },
+            };
+            if !head.has_room() || head.paused {
+                return Ok(told);
+            }
+            let Some(waiter) = store.waiters(lock, None, 1).await?.pop() else {
+                if !head.contended || store.calm(lock, head.generation).await? {
+                    return Ok(told);
+                }
+                continue;
+            };
+            if head.holders.contains_key(&waiter.ticket) {
+                store.dequeue(lock, &waiter.place).await?;
+                continue;
+            }
+            // What the run wants now: it may have released, or ended, and its place be left over.
+            let owner = store.owner(&waiter.hold).await?;
+            let Some(owner) = owner.filter(|owner| owner.ticket == waiter.ticket && owner.wish == Wish::Open) else {
+                store.dequeue(lock, &waiter.place).await?;
+                continue;
+            };
+            let Granting::Granted(head) = self.try_grant(&owner, Gate::Promotion(head.fence)).await? else {
+                continue;
+            };
+            store.dequeue(lock, &waiter.place).await?;
+            match self.deliver(&owner, &head).await? {
+                Delivered::Told => {
+                    tracing::info!(executionArn = %owner.hold.execution, %lock, "handed over");
+                    told.push(owner.ticket);
+                    known = Some(head);
+                }
+                Delivered::Returned(head) => known = Some(head),
+                Delivered::Unsettled => {}
+            }
+        }
+        Ok(told)
+    }
+}

@@ -1,0 +1,158 @@
+//! What is stored: HEAD, WAIT and OWNER.
+
+use std::collections::BTreeMap;
+
+use super::key::{Fence, HoldName, LockKey, Nonce, Place, TaskToken, Ticket};
+use crate::arn::ExecutionArn;
+use crate::clock::Timestamp;
+
+/// Most slots of a lock. HEAD has all holders, and DynamoDB bills a write by the size of its item.
+pub const SLOTS_MOST: u32 = 100;
+
+/// HEAD: the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// How many may hold it at once.
+    pub slots: u32,
+    /// Who holds it.
+    pub holders: BTreeMap<Ticket, Holder>,
+    /// The fence of each holder's grant.
+    pub fences: BTreeMap<Ticket, Fence>,
+    /// The fence of the last grant.
+    pub fence: Fence,
+    /// How many ever queued: the next one's number.
+    pub arrivals: u64,
+    /// Whether there may be waiters: newcomers queue then.
+    pub contended: bool,
+    /// Grows each time that [`contended`](Self::contended) is set.
+    pub generation: u64,
+    /// Whether an operator has paused grants.
+    pub paused: bool,
+    /// How long the last hold lasted, in milliseconds.
+    pub last_hold_ms: Option<i64>,
+    /// When it was changed last.
+    pub changed: Timestamp,
+}
+
+impl Head {
+    /// A lock that nobody ever held. Fences begin at the time, so that they never go back when an idle HEAD has expired.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            slots: 1,
+            holders: BTreeMap::new(),
+            fences: BTreeMap::new(),
+            fence: Fence(now.as_millis()),
+            arrivals: 0,
+            contended: false,
+            generation: 0,
+            paused: false,
+            last_hold_ms: None,
+            changed: now,
+        }
+    }
+
+    /// Whether a slot is free.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.holders.len() < self.slots as usize
+    }
+
+    /// The holders, longest first.
+    #[must_use]
+    pub fn by_age(&self) -> Vec<(&Ticket, &Holder)> {
+        let mut holders: Vec<_> = self.holders.iter().collect();
+        holders.sort_by_key(|(ticket, holder)| (holder.since, *ticket));
+        holders
+    }
+}
+
+/// A hold on a lock: an execution, and which of its holds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hold {
+    /// The run.
+    pub execution: ExecutionArn,
+    /// The lock.
+    pub lock: LockKey,
+    /// Which of the run's holds on it.
+    pub name: HoldName,
+}
+
+/// Who holds a slot. Every change is conditional on the whole entry as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The run.
+    pub execution: ExecutionArn,
+    /// Which of its holds.
+    pub name: HoldName,
+    /// How often the run had been redriven when it came to hold.
+    pub redrive: u32,
+    /// When the run entered the state that acquired, or was redriven last: an end from before is not the end of this hold.
+    pub entered: Timestamp,
+    /// When it was granted.
+    pub since: Timestamp,
+    /// Which invocation wrote this entry, and
+    pub by: Nonce,
+    /// when.
+    pub at: Timestamp,
+    /// Whether the run is known to have received the grant.
+    pub confirmed: bool,
+    /// Runs that hold together with it, with what the overlap guard notes of them; sorted.
+    pub members: Vec<String>,
+}
+
+/// WAIT: a place in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiter {
+    /// Who waits.
+    pub hold: Hold,
+    /// With which ticket.
+    pub ticket: Ticket,
+    /// Where in the queue.
+    pub place: Place,
+    /// Since when.
+    pub since: Timestamp,
+    /// When its patience ends.
+    pub until: Option<Timestamp>,
+}
+
+/// Which attempt of the acquiring state. Later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Attempt {
+    /// How often the run was redriven.
+    pub redrive: u32,
+    /// When the state was entered: the same for all retries of one visit.
+    pub entered: Timestamp,
+    /// Which retry of the visit.
+    pub retry: u32,
+}
+
+/// OWNER: what a run wants of a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The hold.
+    pub hold: Hold,
+    /// The ticket of this acquisition.
+    pub ticket: Ticket,
+    /// The latest attempt.
+    pub attempt: Attempt,
+    /// What it wants.
+    pub wish: Wish,
+    /// The latest attempt's token. None for a slot that is reserved without a task that waits for it.
+    pub token: Option<TaskToken>,
+    /// Its place in the queue, if it ever had to queue.
+    pub place: Option<Place>,
+    /// When it first asked.
+    pub since: Timestamp,
+}
+
+/// What a run wants of a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// It waits, or holds: HEAD says which.
+    Open,
+    /// It has released, or has ended. Kept for a day: a late attempt must not open it again.
+    Released,
+    /// It failed while it held. Kept for as long as the run can be redriven.
+    Lost,
+}

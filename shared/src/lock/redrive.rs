@@ -1,0 +1,175 @@
+//! A redriven run goes on where it failed, without acquiring again: it is given its lock back, or it is stopped.
+
+use super::Session;
+use super::acquire::{fence_of, longest};
+use super::error::{Error, LOST_ON_REDRIVE, lost_on_redrive};
+use super::key::Fence;
+use super::record::{Attempt, Head, Holder, Owner, Wish};
+use super::store::{FreeIf, Gate, Granting, Store};
+use super::tasks::{Outcome, Tasks};
+use crate::arn::ExecutionArn;
+use crate::clock::{Clock, Timestamp};
+use crate::executions::{Executions, Status};
+
+/// What came of giving a lost hold back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Regained {
+    /// The run holds it again.
+    Holds(Fence),
+    /// Somebody else does, or the lock is paused. HEAD as it is.
+    Taken(Head),
+    /// The run has released it meanwhile, or acquired it anew.
+    Gone,
+}
+
+impl<S, T, E, C> Session<'_, S, T, E, C>
+where
+    S: Store,
+    T: Tasks,
+    E: Executions,
+    C: Clock,
+{
+    /// The execution runs again, redriven `redrive` times, the last time at `since`.
+    pub async fn redriven(&self, execution: &ExecutionArn, redrive: u32, since: Timestamp) -> Result<(), Error> {
+        for owner in self.locks.store.owned_by(execution).await? {
+            self.redriven_owner(&owner, redrive, since).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn redriven_owner(&self, owner: &Owner, redrive: u32, since: Timestamp) -> Result<(), Error> {
+        match owner.wish {
+            Wish::Lost if owner.attempt.redrive >= redrive => Ok(()),
+            Wish::Released => Ok(()),
+            Wish::Open => {
+                let head = self.look(&owner.hold.lock).await?;
+                let held = head.as_ref().and_then(|head| head.holders.get(&owner.ticket));
+                if let Some(held) = held.filter(|held| held.redrive < redrive) {
+                    self.keep(owner, held, redrive, since).await?;
+                }
+                Ok(())
+            }
+            Wish::Lost => self.regain_or_stop(owner, redrive, since).await,
+        }
+    }
+
+    /// The run was redriven before anybody saw that it had failed: it holds on, and what is known of its end is old.
+    /// `false`: something changed at this moment.
+    pub(super) async fn keep(
+        &self,
+        owner: &Owner,
+        held: &Holder,
+        redrive: u32,
+        since: Timestamp,
+    ) -> Result<bool, Error> {
+        let kept = Owner {
+            attempt: Attempt {
+                redrive,
+                ..owner.attempt
+            },
+            ..owner.clone()
+        };
+        let recorded = owner.attempt.redrive >= redrive || self.locks.store.reown(owner, &kept, self.now()).await?;
+        Ok(recorded && self.raise(owner, held, redrive, since).await?)
+    }
+
+    /// The holder's entry says from now on that the run was redriven: an end from before does not free it.
+    async fn raise(&self, owner: &Owner, seen: &Holder, redrive: u32, since: Timestamp) -> Result<bool, Error> {
+        let raised = Holder {
+            redrive,
+            entered: since,
+            by: self.me.clone(),
+            at: self.now(),
+            ..seen.clone()
+        };
+        let (store, lock) = (&self.locks.store, &owner.hold.lock);
+        Ok(store.amend(lock, &owner.ticket, seen, &raised).await?)
+    }
+
+    async fn regain_or_stop(&self, owner: &Owner, redrive: u32, since: Timestamp) -> Result<(), Error> {
+        let execution = &owner.hold.execution;
+        let now = self.locks.executions.describe(execution).await?;
+        // The event is late: the run has ended again, or was redriven once more, and has an event for that.
+        if now.is_some_and(|now| now.redrive > redrive || (now.redrive == redrive && now.status != Status::Running)) {
+            return Ok(());
+        }
+        let head = match self.regain(owner, redrive, since).await? {
+            Regained::Holds(fence) => {
+                tracing::info!(executionArn = %execution, lock = %owner.hold.lock, fence = fence.0, "redriven, and holds again");
+                return Ok(());
+            }
+            Regained::Gone => return Ok(()),
+            Regained::Taken(head) => head,
+        };
+        // Granted, but never told: it failed while it waited, and now asks again by itself.
+        if let Some(token) = &owner.token
+            && self.locks.tasks.outcome(execution, token).await? == Outcome::Failed
+        {
+            return Ok(());
+        }
+        let lock = &owner.hold.lock;
+        if !self.locks.may_stop {
+            tracing::error!(executionArn = %execution, %lock, "redriven without the lock that it held, and may not be stopped");
+            return Ok(());
+        }
+        let cause = lost_on_redrive(execution, lock, longest(&head).as_ref());
+        self.locks.executions.stop(execution, LOST_ON_REDRIVE, &cause).await?;
+        tracing::warn!(executionArn = %execution, %lock, "stopped: redriven, and somebody else has its lock");
+        let known = Owner {
+            attempt: Attempt {
+                redrive,
+                ..owner.attempt
+            },
+            ..owner.clone()
+        };
+        self.locks.store.reown(owner, &known, self.now()).await?;
+        Ok(())
+    }
+
+    /// Gives a run that is redriven for the `redrive`th time the slot that it lost, if there is one.
+    pub(super) async fn regain(&self, owner: &Owner, redrive: u32, since: Timestamp) -> Result<Regained, Error> {
+        let store = &self.locks.store;
+        let holder = Holder {
+            redrive,
+            entered: since,
+            // It is inside: nobody waits to be told.
+            confirmed: true,
+            ..self.holder(owner)
+        };
+        let head = loop {
+            let granting = store
+                .grant(&owner.hold.lock, &owner.ticket, &holder, Gate::Regain)
+                .await?;
+            let head = match granting {
+                Granting::Granted(head) => break head,
+                Granting::Refused(head) => head,
+            };
+            match head.holders.get(&owner.ticket) {
+                None => return Ok(Regained::Taken(head)),
+                // Another call of this kind was quicker.
+                Some(held) if held.redrive >= redrive => break head,
+                // Its slot was not freed yet.
+                Some(held) if self.raise(owner, held, redrive, since).await? => break head,
+                Some(_) => {}
+            }
+        };
+        let open = Owner {
+            wish: Wish::Open,
+            attempt: Attempt {
+                redrive,
+                ..owner.attempt
+            },
+            ..owner.clone()
+        };
+        if owner.wish == Wish::Open || store.reown(owner, &open, self.now()).await? {
+            return Ok(Regained::Holds(fence_of(&head, &owner.ticket)));
+        }
+        let now = store.owner(&owner.hold).await?;
+        if now.is_some_and(|now| now.ticket == owner.ticket && now.wish == Wish::Open) {
+            return Ok(Regained::Holds(fence_of(&head, &owner.ticket)));
+        }
+        // Released, or acquired anew, between the look and the grant.
+        self.give_back(owner, FreeIf::By(&self.me)).await?;
+        Ok(Regained::Gone)
+    }
+}

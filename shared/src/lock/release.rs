@@ -1,0 +1,207 @@
+//! A run gives its slot back, or its end does.
+
+use super::error::Error;
+use super::key::LockKey;
+use super::record::{Attempt, Head, Hold, Holder, Owner, Waiter, Wish};
+use super::store::{FreeIf, Freed, Store};
+use super::tasks::{Sent, Tasks};
+use super::{END_SETTLES, Session};
+use crate::arn::ExecutionArn;
+use crate::clock::{Clock, Timestamp};
+use crate::executions::{Execution, Executions, Status};
+
+/// How an execution ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// How often it had been redriven.
+    pub redrive: u32,
+    /// When it ended, if that is known: an end that is only observed counts for everything that was granted before it was
+    /// observed.
+    pub stopped: Option<Timestamp>,
+    /// Whether it may be redriven.
+    pub redrivable: bool,
+}
+
+/// What a release did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// The run held a slot, and has given it back.
+    Slot,
+    /// It waited, and is out of the queue; or it had released before.
+    Nothing,
+}
+
+impl<S, T, E, C> Session<'_, S, T, E, C>
+where
+    S: Store,
+    T: Tasks,
+    E: Executions,
+    C: Clock,
+{
+    /// A run gives back what it has. `entered` is when it entered the state that releases: what it acquired later is not
+    /// meant, the release comes late.
+    ///
+    /// It may be repeated: it completes what an attempt before it left undone.
+    pub async fn release(&self, hold: &Hold, entered: Option<Timestamp>) -> Result<Released, Error> {
+        let Some(owner) = self.locks.store.close(hold, entered, self.now()).await? else {
+            return Ok(Released::Nothing);
+        };
+        let freed = self.give_back(&owner, FreeIf::Any).await?;
+        Ok(match freed {
+            true => Released::Slot,
+            false => Released::Nothing,
+        })
+    }
+
+    /// Leaves the queue, frees the slot, and hands over. Whether there was a slot to free.
+    pub(super) async fn give_back(&self, owner: &Owner, condition: FreeIf<'_>) -> Result<bool, Error> {
+        let (store, lock) = (&self.locks.store, &owner.hold.lock);
+        // First: a place that outlives its hold would be looked at for nothing.
+        if let Some(place) = &owner.place {
+            store.dequeue(lock, place).await?;
+        }
+        let freed = store.free(lock, &owner.ticket, condition, self.now()).await?;
+        let (was_held, head) = match freed {
+            Freed::Freed(head) => (true, Some(head)),
+            Freed::Kept(head) => (false, head),
+        };
+        // Also if the slot was free already: whoever freed it may have crashed before it handed over.
+        if let Some(head) = head
+            && head.contended
+        {
+            self.promote(lock, Some(head)).await?;
+        }
+        Ok(was_held)
+    }
+
+    /// Gives back everything that a run has, as it has ended.
+    pub async fn ended(&self, execution: &ExecutionArn, end: End) -> Result<(), Error> {
+        for owner in self.locks.store.owned_by(execution).await? {
+            self.end_owner(owner, end).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for one of its holds. Whether the run does not want it any more.
+    pub(super) async fn end_hold(&self, hold: &Hold, end: End) -> Result<bool, Error> {
+        match self.locks.store.owner(hold).await? {
+            Some(owner) => self.end_owner(owner, end).await,
+            None => Ok(true),
+        }
+    }
+
+    async fn end_owner(&self, owner: Owner, end: End) -> Result<bool, Error> {
+        let store = &self.locks.store;
+        if owner.wish == Wish::Released {
+            return Ok(true);
+        }
+        // An end before the redrive that it belongs to.
+        if owner.attempt.redrive > end.redrive || end.stopped.is_some_and(|at| owner.attempt.entered > at) {
+            return Ok(false);
+        }
+        let head = self.look(&owner.hold.lock).await?;
+        let held = head.as_ref().and_then(|head| head.holders.get(&owner.ticket));
+        let too_young = |held: &Holder| end.stopped.is_none() && self.now().since(held.at) < END_SETTLES;
+        if held.is_some_and(|held| held.redrive > end.redrive || too_young(held)) {
+            return Ok(false);
+        }
+        let lost = owner.wish == Wish::Lost || (held.is_some() && end.redrivable);
+        let closed = Owner {
+            wish: if lost { Wish::Lost } else { Wish::Released },
+            attempt: Attempt {
+                redrive: if lost { end.redrive } else { owner.attempt.redrive },
+                ..owner.attempt
+            },
+            ..owner.clone()
+        };
+        // Before the slot is freed: a redrive must find what the run held, whatever crashes in between.
+        if closed != owner && !store.reown(&owner, &closed, self.now()).await? {
+            // It asks again, or was redriven, at this moment; or another call does the same as this one.
+            return Ok(false);
+        }
+        let condition = match (end.stopped, held) {
+            (None, Some(held)) => FreeIf::Seen(held),
+            (stopped, _) => FreeIf::Ended {
+                redrive: end.redrive,
+                stopped: stopped.unwrap_or(Timestamp::from_millis(i64::MAX)),
+            },
+        };
+        if self.give_back(&closed, condition).await? {
+            tracing::info!(executionArn = %owner.hold.execution, lock = %owner.hold.lock, "released, as the run has ended");
+        }
+        Ok(true)
+    }
+
+    /// Fails the task of a run that waits. Whether it was failed; if not, it has been granted the lock, or is over.
+    pub(super) async fn fail_waiter(&self, waiter: &Waiter, error: &str, cause: &str) -> Result<bool, Error> {
+        let store = &self.locks.store;
+        let owner = store.owner(&waiter.hold).await?;
+        let owner = owner.filter(|owner| owner.ticket == waiter.ticket && owner.wish == Wish::Open);
+        let Some(owner) = owner else {
+            store.dequeue(&waiter.hold.lock, &waiter.place).await?;
+            return Ok(false);
+        };
+        let Some(token) = &owner.token else { return Ok(false) };
+        let failed = match self.locks.tasks.fail(token, error, cause).await? {
+            Sent::Accepted => true,
+            Sent::Closed => {
+                let head = self.look(&waiter.hold.lock).await?;
+                if head.is_some_and(|head| head.holders.contains_key(&owner.ticket)) {
+                    return Ok(false);
+                }
+                false
+            }
+            Sent::Unknown(error) => return Err(error.into()),
+        };
+        let released = Owner {
+            wish: Wish::Released,
+            ..owner.clone()
+        };
+        // Not if a retry has asked meanwhile: the place is its own now.
+        if store.reown(&owner, &released, self.now()).await? {
+            store.dequeue(&waiter.hold.lock, &waiter.place).await?;
+        }
+        Ok(failed)
+    }
+
+    /// HEAD of a lock.
+    pub(super) async fn look(&self, lock: &LockKey) -> Result<Option<Head>, Error> {
+        Ok(self.locks.store.head(lock).await?)
+    }
+}
+
+/// Whether the run of a holder has ended, as far as one look can tell.
+///
+/// `DescribeExecution` is eventually consistent: an end that is younger than it may lag may have been followed by a redrive
+/// already, and an execution that is not known may only just have started. And what was granted a moment ago may have been
+/// granted to the run as it is now, while the look shows it as it was.
+#[must_use]
+pub fn end_of(seen: Option<&Execution>, holder: &Holder, now: Timestamp) -> Option<End> {
+    if now.since(holder.at) < END_SETTLES {
+        return None;
+    }
+    end_seen(seen, now)
+}
+
+/// The same for a run that does not hold.
+#[must_use]
+pub fn end_seen(seen: Option<&Execution>, now: Timestamp) -> Option<End> {
+    let Some(run) = seen else {
+        return Some(End {
+            redrive: u32::MAX,
+            stopped: None,
+            redrivable: false,
+        });
+    };
+    let end = |redrivable| End {
+        redrive: run.redrive,
+        stopped: None,
+        redrivable,
+    };
+    match run.status {
+        Status::Running => None,
+        Status::Over => Some(end(false)),
+        Status::Stopped(at) if now.since(at) < END_SETTLES => None,
+        Status::Stopped(_) => Some(end(true)),
+    }
+}

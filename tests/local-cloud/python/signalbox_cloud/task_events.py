@@ -1,0 +1,102 @@
+"""What the history says of an attempt of a Task state."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ministack.core.responses import get_region
+
+from . import executions
+from .executions import Branch, add_event
+
+INTEGRATION = "arn:aws:states:::"
+
+
+@dataclass
+class Limits:
+    """TimeoutSeconds and HeartbeatSeconds of an attempt, from its start. Real seconds, whatever Wait states take."""
+
+    timeout: float | None = None
+    heartbeat: float | None = None
+
+
+def error_and_cause(failure: Exception) -> dict:
+    """What the events say of a failure; AWS leaves out what is not given."""
+    return {name: value for name, value in (("error", failure.error), ("cause", failure.cause)) if value}
+
+
+@dataclass
+class Events:
+    """The events of an attempt, which are of three families: of integrations, of functions, and of activities."""
+
+    resource: str
+
+    def add(self, branch: Branch, what: str, details: dict) -> None:
+        name = f"{self.family[0].lower()}{self.family[1:]}{what}EventDetails"
+        add_event(branch, f"{self.family}{what}", {name: details})
+
+    def scheduled(self, branch: Branch, parameters: Any, limits: Limits) -> None:
+        details = {"resource": self.resource, **executions.with_data("input", parameters)}
+        self.add(branch, "Scheduled", details | self._seconds(limits))
+
+    def started(self, branch: Branch) -> None:
+        add_event(branch, f"{self.family}Started")
+
+    def submitted(self, branch: Branch, result: Any) -> None:
+        """Only a Task of an integration is submitted."""
+
+    def succeeded(self, branch: Branch, result: Any) -> None:
+        self.add(branch, "Succeeded", executions.with_data("output", result))
+
+    def failed(self, branch: Branch, failure: Exception) -> None:
+        self.add(branch, "Failed", error_and_cause(failure))
+
+    def timed_out(self, branch: Branch, failure: Exception) -> None:
+        self.add(branch, "TimedOut", error_and_cause(failure))
+
+    @staticmethod
+    def _seconds(limits: Limits) -> dict:
+        named = (("timeoutInSeconds", limits.timeout), ("heartbeatInSeconds", limits.heartbeat))
+        return {name: seconds for name, seconds in named if seconds is not None}
+
+
+class FunctionEvents(Events):
+    family = "LambdaFunction"
+
+
+class ActivityEvents(Events):
+    family = "Activity"
+
+
+class IntegrationEvents(Events):
+    family = "Task"
+
+    @property
+    def _what(self) -> dict:
+        # arn:aws:states:::sqs:sendMessage.waitForTaskToken: `sqs` and `sendMessage.waitForTaskToken`.
+        kind, _, action = self.resource.removeprefix(INTEGRATION).rpartition(":")
+        return {"resourceType": kind, "resource": action}
+
+    def scheduled(self, branch: Branch, parameters: Any, limits: Limits) -> None:
+        details = {**self._what, "region": get_region(), "parameters": executions.compact(parameters)}
+        self.add(branch, "Scheduled", details | self._seconds(limits))
+
+    def started(self, branch: Branch) -> None:
+        self.add(branch, "Started", self._what)
+
+    def submitted(self, branch: Branch, result: Any) -> None:
+        self.add(branch, "Submitted", self._what | executions.with_data("output", result))
+
+    def succeeded(self, branch: Branch, result: Any) -> None:
+        self.add(branch, "Succeeded", self._what | executions.with_data("output", result))
+
+    def failed(self, branch: Branch, failure: Exception) -> None:
+        self.add(branch, "Failed", self._what | error_and_cause(failure))
+
+    def timed_out(self, branch: Branch, failure: Exception) -> None:
+        self.add(branch, "TimedOut", self._what | error_and_cause(failure))
+
+
+def events_of(resource: str) -> Events:
+    if ":activity:" in resource:
+        return ActivityEvents(resource)
+    return IntegrationEvents(resource) if resource.startswith(INTEGRATION) else FunctionEvents(resource)

@@ -1,0 +1,527 @@
+//! What runs do.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::Value;
+use signalbox::arn::ExecutionArn;
+use signalbox::clock::{Clock, Timestamp};
+use signalbox::executions::Status;
+use signalbox::lock::Error;
+use signalbox::lock::acquire::{Acquire, Acquired, OnBusy};
+use signalbox::lock::admin::{End as Edge, Order};
+use signalbox::lock::key::Priority;
+use signalbox::lock::record::{Attempt, Hold};
+use signalbox::lock::release::End;
+use signalbox::lock::store::Setting;
+
+use super::watch::SHARED;
+use super::{INVOCATION, Local, Model, PROMPT_REDRIVE, Scenario};
+use crate::tokens::Standing;
+
+/// How a state that acquires ends.
+enum Got {
+    /// The run has the lock.
+    Lock,
+    /// It goes on without.
+    Nothing,
+    /// The execution is over.
+    Over,
+}
+
+/// A run of a pipeline.
+#[derive(Clone)]
+struct Run {
+    arn: ExecutionArn,
+    priority: u8,
+    /// It says how often it was redriven.
+    tells_redrives: bool,
+}
+
+impl Model {
+    pub(super) fn spawn_runs(self: &Rc<Self>, slots: u32) {
+        let count = self.world.number(2..=7);
+        self.left.set(count);
+        self.spawn_sweeps();
+        let priorities = self.world.chance(0.2);
+        for n in 0..count {
+            let arn = format!("arn:aws:states:us-east-1:123456789012:execution:m:r{n}");
+            let run = Run {
+                arn: ExecutionArn::parse(&arn).expect("a good ARN"),
+                priority: if priorities {
+                    u8::try_from(self.world.number(4..=6)).expect("small")
+                } else {
+                    5
+                },
+                tells_redrives: self.world.chance(0.5),
+            };
+            let model = Rc::clone(self);
+            self.world.spawn(async move {
+                if slots > 1 {
+                    model.set_up(slots).await;
+                }
+                model.world.sleep(model.world.up_to(Duration::from_secs(40))).await;
+                model.sfn.start(&run.arn);
+                model.spawn_abort(&run);
+                match model.scenario {
+                    Scenario::Branches => model.live_in_branches(&run).await,
+                    _ => model.live(&run).await,
+                }
+                model.finish(&run);
+                model.left.set(model.left.get() - 1);
+            });
+        }
+        if self.scenario == Scenario::Operators {
+            self.spawn_operator(slots);
+        }
+    }
+
+    /// The lock has its slots before anybody comes.
+    async fn set_up(self: &Rc<Self>, slots: u32) {
+        while !matches!(
+            self.call(move |session| Box::pin(async move {
+                session.configure(&Self::lock(), Setting::Slots(slots), &order()).await
+            }))
+            .await,
+            Some(Ok(_))
+        ) {}
+    }
+
+    fn spawn_abort(self: &Rc<Self>, run: &Run) {
+        if !self.mishap(self.knobs.aborts) {
+            return;
+        }
+        let (model, run) = (Rc::clone(self), run.clone());
+        self.world.spawn(async move {
+            model.world.sleep(model.world.up_to(Duration::from_secs(60))).await;
+            if model.sfn.runs(&run.arn) && !model.is_calm() {
+                model.end(&run.arn, Status::Stopped(model.world.now()));
+            }
+        });
+    }
+
+    /// A pipeline: acquires, works, releases or just ends; and perhaps all that once more.
+    async fn live(self: &Rc<Self>, run: &Run) {
+        let hold = Self::hold(&run.arn, "");
+        let sections = if self.world.chance(0.3) { 2 } else { 1 };
+        for _ in 0..sections {
+            match self.acquire_state(run, &hold).await {
+                Got::Over => return,
+                Got::Nothing => {
+                    // Caught: it releases, as the documentation says, before it acquires again.
+                    if !self.release_state(&hold).await {
+                        return;
+                    }
+                    self.world.sleep(self.world.up_to(Duration::from_secs(5))).await;
+                    continue;
+                }
+                Got::Lock => {}
+            }
+            self.world.sleep(self.world.up_to(Duration::from_secs(10))).await;
+            if !self.sfn.runs(&run.arn) {
+                return;
+            }
+            let redrives = self.scenario == Scenario::Redrive && self.world.chance(0.5);
+            if redrives && !self.fail_and_redrive(run, &hold).await {
+                return;
+            }
+            self.watch.leaves(&hold);
+            if self.world.chance(0.3) {
+                return;
+            }
+            if !self.release_state(&hold).await || !self.sfn.runs(&run.arn) {
+                return;
+            }
+            self.world.sleep(self.world.up_to(Duration::from_secs(3))).await;
+        }
+    }
+
+    /// The run fails inside, and is redriven into the section. Whether it lives on.
+    async fn fail_and_redrive(self: &Rc<Self>, run: &Run, hold: &Hold) -> bool {
+        let world = &self.world;
+        let told = self.end(&run.arn, Status::Stopped(world.now()));
+        let prompt = world.chance(0.5);
+        let most = if prompt {
+            PROMPT_REDRIVE
+        } else {
+            Duration::from_secs(150)
+        };
+        world
+            .sleep(Duration::from_millis(500) + world.up_to(most.saturating_sub(Duration::from_millis(500))))
+            .await;
+        self.sfn.redrive(&run.arn);
+        let redrive = self.sfn.now(&run.arn).redrive;
+        let since = world.now();
+        // If nobody was told of the failure, nobody may have believed it yet.
+        self.enters(hold, None, prompt && !told);
+        self.emit_redriven(&run.arn, redrive, since);
+        self.must_be_covered(hold, redrive);
+        if world.chance(0.3) {
+            // The safe way: it makes sure before it touches anything.
+            self.watch.leaves(hold);
+            if !self.assert_state(run, hold).await {
+                return false;
+            }
+        }
+        let most = if world.chance(0.3) { 400 } else { 20 };
+        let until = world.now().after(world.up_to(Duration::from_secs(most)));
+        while world.now() < until {
+            world.sleep(Duration::from_millis(500)).await;
+            if !self.sfn.runs(&run.arn) {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn live_in_branches(self: &Rc<Self>, run: &Run) {
+        let branches = self.world.number(1..=3);
+        let shared = self.world.chance(0.3);
+        let done = Rc::new(std::cell::Cell::new(0));
+        for branch in 0..branches {
+            let (model, run, done) = (Rc::clone(self), run.clone(), Rc::clone(&done));
+            let name = if shared {
+                SHARED.to_owned()
+            } else {
+                format!("b{branch}")
+            };
+            self.world.spawn(async move {
+                let hold = Self::hold(&run.arn, &name);
+                if matches!(model.acquire_state(&run, &hold).await, Got::Lock) {
+                    model.world.sleep(model.world.up_to(Duration::from_secs(5))).await;
+                    model.watch.leaves(&hold);
+                    // A branch that does not release holds until its run ends, which waits for the other branches.
+                    while model.sfn.runs(&run.arn) && !model.release_state(&hold).await {}
+                }
+                done.set(done.get() + 1);
+            });
+        }
+        while done.get() < branches {
+            self.world.sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// A Task state with `.waitForTaskToken`, with its Retry and its Catch.
+    fn acquire_state(self: &Rc<Self>, run: &Run, hold: &Hold) -> Local<Got> {
+        let (model, run, hold) = (Rc::clone(self), run.clone(), hold.clone());
+        Box::pin(async move {
+            let world = &model.world;
+            let entered = world.now();
+            let redrive = model.sfn.now(&run.arn).redrive;
+            for retry in 0.. {
+                let token = model.tokens.issue(&run.arn);
+                model.watch.waits(&hold, &token, run.priority, entered);
+                let ask = Acquire {
+                    hold: hold.clone(),
+                    token: token.clone(),
+                    redrive_known: run.tells_redrives,
+                    attempt: Attempt {
+                        redrive: if run.tells_redrives { redrive } else { 0 },
+                        entered,
+                        retry,
+                    },
+                    priority: Priority::new(run.priority).expect("a priority"),
+                    on_busy: OnBusy::Wait,
+                    max_queue: None,
+                    max_wait: None,
+                };
+                let invocation = model.invoke(move |session| Box::pin(async move { session.acquire(&ask).await }));
+                // An invocation that hangs is given up by its state, and goes on.
+                let gives_up = model.mishap(model.knobs.zombies);
+                let patience = if gives_up {
+                    world.up_to(Duration::from_secs(4))
+                } else {
+                    INVOCATION * 2
+                };
+                let began = world.now();
+                let mut times_out = None;
+                let mut pause = Duration::from_millis(20);
+                let failed = loop {
+                    if !model.sfn.runs(&run.arn) || model.sfn.now(&run.arn).redrive != redrive {
+                        return Got::Over;
+                    }
+                    match model.tokens.standing(&token) {
+                        Standing::Succeeded(output) => {
+                            let output: Value = serde_json::from_str(&output).expect("JSON");
+                            model.enters(&hold, output["fence"].as_i64(), true);
+                            return Got::Lock;
+                        }
+                        Standing::Failed(error) => break Some(error),
+                        Standing::Waiting | Standing::Void => {}
+                    }
+                    if invocation.is_over() {
+                        match invocation.answer() {
+                            Some(Ok(Acquired::Queued)) => {
+                                model.watch.queued(&token, world.now());
+                                // The state may have a timeout of its own.
+                                if model.mishap(0.1) {
+                                    times_out = Some(world.now().after(world.up_to(Duration::from_secs(60))));
+                                }
+                            }
+                            Some(Ok(_)) => {}
+                            Some(Err(Error::HoldInUse { .. })) => {
+                                if model.scenario != Scenario::Branches {
+                                    model.breaks(format!("{} was told HoldInUse", run.arn.name()));
+                                }
+                                model.tokens.void(&token);
+                                return Got::Nothing;
+                            }
+                            // Step Functions' history lags.
+                            Some(Err(Error::Undecided(_))) => break None,
+                            Some(Err(error)) => {
+                                if model.is_calm() && began.since(model.start) > super::TROUBLE_ENDS {
+                                    model.breaks(format!("{} failed without trouble: {error}", run.arn.name()));
+                                }
+                                break None;
+                            }
+                            // It answered before, or it crashed.
+                            None if times_out.is_some() || model.is_answered(&token) => {}
+                            None if world.now().since(began) > Duration::from_secs(2) => {
+                                if !model.watch_is_queued(&token) {
+                                    break None;
+                                }
+                            }
+                            None => {}
+                        }
+                    } else if world.now().since(began) > patience {
+                        break None;
+                    }
+                    if times_out.is_some_and(|at| world.now() > at) {
+                        break None;
+                    }
+                    world.sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_millis(400));
+                };
+                if failed.is_some() {
+                    return Got::Nothing;
+                }
+                model.tokens.void(&token);
+                if !model.is_calm() && world.chance(0.15) {
+                    return Got::Nothing;
+                }
+                world.sleep(world.up_to(Duration::from_secs(3))).await;
+            }
+            Got::Nothing
+        })
+    }
+
+    fn is_answered(&self, token: &signalbox::lock::key::TaskToken) -> bool {
+        self.tokens.standing(token) != Standing::Waiting
+    }
+
+    fn watch_is_queued(&self, token: &signalbox::lock::key::TaskToken) -> bool {
+        self.watch.is_queued(token)
+    }
+
+    /// A Task state that releases, with its Retry. Whether it succeeded; if not, the hold may still be there.
+    async fn release_state(self: &Rc<Self>, hold: &Hold) -> bool {
+        let entered = self.world.now();
+        let most = if self.is_calm() { 10 } else { self.world.number(1..=5) };
+        for _ in 0..most {
+            let hold = hold.clone();
+            let invocation =
+                self.invoke(move |session| Box::pin(async move { session.release(&hold, Some(entered)).await }));
+            let gives_up = self.mishap(self.knobs.zombies);
+            let patience = if gives_up {
+                self.world.up_to(Duration::from_secs(2))
+            } else {
+                INVOCATION * 2
+            };
+            let began = self.world.now();
+            while !invocation.is_over() && self.world.now().since(began) < patience {
+                self.world.sleep(Duration::from_millis(50)).await;
+            }
+            if let Some(Ok(_)) = invocation.answer() {
+                return true;
+            }
+            self.world.sleep(self.world.up_to(Duration::from_secs(3))).await;
+        }
+        false
+    }
+
+    /// A Task state that asserts the hold. Whether the run goes on.
+    async fn assert_state(self: &Rc<Self>, run: &Run, hold: &Hold) -> bool {
+        for _ in 0..20 {
+            let token = self.tokens.issue(&run.arn);
+            let (asked, sent) = (hold.clone(), token.clone());
+            let redrive = self.sfn.now(&run.arn).redrive;
+            let answer = self
+                .call(move |session| Box::pin(async move { session.assert(&asked, &sent, redrive).await }))
+                .await;
+            if !self.sfn.runs(&run.arn) {
+                return false;
+            }
+            match (self.tokens.standing(&token), answer) {
+                (Standing::Succeeded(output), _) => {
+                    let output: Value = serde_json::from_str(&output).expect("JSON");
+                    // It may be the fence that it had, if nobody took the lock meanwhile.
+                    let _ = output;
+                    self.enters(hold, None, true);
+                    return true;
+                }
+                (_, Some(Err(Error::LostOnRedrive { .. } | Error::NotHeld { .. }))) => return false,
+                _ => {}
+            }
+            self.tokens.void(&token);
+            self.world.sleep(self.world.up_to(Duration::from_secs(3))).await;
+        }
+        false
+    }
+
+    /// The execution ends, unless it has.
+    fn finish(self: &Rc<Self>, run: &Run) {
+        self.watch.leaves_all(&run.arn);
+        if self.sfn.runs(&run.arn) {
+            let status = match self.world.chance(0.5) {
+                true => Status::Over,
+                false => Status::Stopped(self.world.now()),
+            };
+            self.end(&run.arn, status);
+        }
+    }
+
+    /// Ends the execution, and emits its event. Whether anybody will be told.
+    fn end(self: &Rc<Self>, run: &ExecutionArn, status: Status) -> bool {
+        self.watch.leaves_all(run);
+        self.sfn.end(run, status);
+        let end = End {
+            redrive: self.sfn.now(run).redrive,
+            stopped: Some(self.world.now()),
+            redrivable: status != Status::Over,
+        };
+        let run = run.clone();
+        self.emit(move |model| {
+            let run = run.clone();
+            Box::pin(async move {
+                let answer = model
+                    .call(move |session| Box::pin(async move { session.ended(&run, end).await }))
+                    .await;
+                matches!(answer, Some(Ok(())))
+            })
+        })
+    }
+
+    fn emit_redriven(self: &Rc<Self>, run: &ExecutionArn, redrive: u32, since: Timestamp) {
+        let run = run.clone();
+        self.emit(move |model| {
+            let run = run.clone();
+            Box::pin(async move {
+                let answer = model
+                    .call(move |session| Box::pin(async move { session.redriven(&run, redrive, since).await }))
+                    .await;
+                matches!(answer, Some(Ok(())))
+            })
+        });
+    }
+
+    /// A status event: lost, or delivered once or twice, soon or late, and again as long as its handler fails.
+    fn emit(self: &Rc<Self>, handle: impl Fn(Rc<Self>) -> Local<bool> + Clone + 'static) -> bool {
+        if self.mishap(self.knobs.lost) {
+            return false;
+        }
+        let copies = if self.world.chance(self.knobs.late) { 2 } else { 1 };
+        for _ in 0..copies {
+            let most = match self.world.chance(self.knobs.late) {
+                true => Duration::from_mins(1),
+                false => Duration::from_millis(500),
+            };
+            let (model, handle) = (Rc::clone(self), handle.clone());
+            self.busy.set(self.busy.get() + 1);
+            self.world.spawn(async move {
+                model.world.sleep(model.world.up_to(most)).await;
+                // Five times, and then to the dead-letter queue.
+                for _ in 0..5 {
+                    if handle(Rc::clone(&model)).await {
+                        break;
+                    }
+                    model.world.sleep(Duration::from_secs(35)).await;
+                }
+                model.busy.set(model.busy.get() - 1);
+            });
+        }
+        true
+    }
+
+    fn spawn_operator(self: &Rc<Self>, slots: u32) {
+        let model = Rc::clone(self);
+        self.world.spawn(async move {
+            let world = &model.world;
+            while !model.is_calm() && model.left.get() > 0 {
+                world.sleep(world.up_to(Duration::from_secs(20))).await;
+                let lock = Self::lock();
+                let waiting: Vec<Hold> = model
+                    .table
+                    .peek(|items| items.waits.values().map(|waiter| waiter.hold.clone()).collect());
+                let any = (!waiting.is_empty()).then(|| waiting[world.number(0..=waiting.len() - 1)].clone());
+                match (world.number(0..=4), any) {
+                    (0, _) => {
+                        let slots = u32::try_from(world.number(1..=3)).expect("small");
+                        model.watch.raise_slots(slots);
+                        model.configure(Setting::Slots(slots)).await;
+                    }
+                    (1, _) => {
+                        model.configure(Setting::Paused(true)).await;
+                        world.sleep(world.up_to(Duration::from_secs(20))).await;
+                        model.configure(Setting::Paused(false)).await;
+                    }
+                    (2, Some(hold)) => {
+                        let edge = if world.chance(0.5) { Edge::Front } else { Edge::Back };
+                        model
+                            .call(move |session| {
+                                Box::pin(async move { session.move_waiter(&hold, edge, &order()).await.map(drop) })
+                            })
+                            .await;
+                    }
+                    (3, Some(hold)) => {
+                        model
+                            .call(move |session| {
+                                Box::pin(async move { session.remove(&hold, &order()).await.map(drop) })
+                            })
+                            .await;
+                    }
+                    (4, _) => {
+                        let holder = model.table.peek(|items| {
+                            let head = items.heads.get(&lock)?;
+                            head.holders.values().next().map(|holder| holder.execution.clone())
+                        });
+                        if let Some(holder) = holder
+                            && world.chance(0.3)
+                        {
+                            let hold = Self::hold(&holder, "");
+                            // Its run works on, and does not count any more.
+                            model.watch.discounts(&hold);
+                            model
+                                .call(move |session| {
+                                    Box::pin(async move { session.force_release(&hold, &order()).await.map(drop) })
+                                })
+                                .await;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            model.configure(Setting::Paused(false)).await;
+            model.configure(Setting::Slots(slots)).await;
+        });
+    }
+
+    /// Until it is done.
+    async fn configure(self: &Rc<Self>, setting: Setting) {
+        loop {
+            let answer = self
+                .call(move |session| Box::pin(async move { session.configure(&Self::lock(), setting, &order()).await }))
+                .await;
+            if matches!(answer, Some(Ok(_))) {
+                return;
+            }
+        }
+    }
+}
+
+fn order() -> Order {
+    Order {
+        by: "operator".to_owned(),
+        reason: "simulated".to_owned(),
+        action: "simulated",
+    }
+}

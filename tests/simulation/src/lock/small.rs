@@ -1,0 +1,1 @@
+//! Small worlds, in which every schedule is run.
