@@ -2,8 +2,9 @@
 //!
 //! | variable | set by `template.yaml` to | read by |
 //! |---|---|---|
-//! | [`TABLE_NAME`] | the fleet's table | `overlap-guard` |
-//! | [`ALLOW_STOP_EXECUTION`] | `true` where the stack's parameter `AllowStopExecution` is `true` | `overlap-guard` |
+//! | [`TABLE_NAME`] | the fleet's table | all |
+//! | [`ALLOW_STOP_EXECUTION`] | the stack's parameter `AllowStopExecution` | `overlap-guard`, `lock-acquire` |
+//! | [`STOP_WITHOUT_LOCK`] | the stack's parameter `StopRedrivenWithoutLock` | `lock-release` |
 //!
 //! [`aws`](crate::aws) takes the SDK's own from it: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
 //! `AWS_USE_DUALSTACK_ENDPOINT`. Credentials and `AWS_LAMBDA_*` are read by the SDK and the Lambda runtime.
@@ -16,6 +17,9 @@ pub const TABLE_NAME: &str = "SIGNALBOX_TABLE_NAME";
 
 /// Whether the function may stop executions: `true` or `false`.
 pub const ALLOW_STOP_EXECUTION: &str = "SIGNALBOX_ALLOW_STOP_EXECUTION";
+
+/// Whether a redriven run may be stopped that lost its lock to another: `true` or `false`.
+pub const STOP_WITHOUT_LOCK: &str = "SIGNALBOX_STOP_WITHOUT_LOCK";
 
 /// A variable that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -109,3 +109,27 @@ impl<S, T, E, C: Clock> Session<'_, S, T, E, C> {
         self.now().after(margin) < self.deadline
     }
 }
+
+/// The lock protocol as it runs on Lambda.
+#[cfg(all(feature = "dynamodb", feature = "sfn"))]
+pub type AwsLocks = Locks<DynamoLocks, tasks::SfnTasks, crate::executions::SfnExecutions, crate::clock::SystemClock>;
+
+/// The lock protocol on AWS. `may_stop`: whether executions may be stopped.
+#[cfg(all(feature = "dynamodb", feature = "sfn"))]
+pub fn on_aws(
+    environment: &crate::config::Environment,
+    may_stop: bool,
+) -> Result<AwsLocks, crate::config::ConfigError> {
+    let config = crate::aws::shared_config(environment);
+    let sfn = crate::aws::sfn(&config);
+    Ok(Locks {
+        store: DynamoLocks::new(
+            crate::aws::dynamodb(&config),
+            environment.required(crate::config::TABLE_NAME)?,
+        ),
+        tasks: tasks::SfnTasks::new(sfn.clone()),
+        executions: crate::executions::SfnExecutions::new(sfn),
+        clock: crate::clock::SystemClock,
+        may_stop,
+    })
+}

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::io::Write;
+use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
@@ -60,6 +61,16 @@ impl Invocation {
     pub fn outcome(&self, outcome: &'static str) {
         self.outcome.replace(Some(outcome));
     }
+}
+
+/// Time that is left for the answer when [`within`] gives up.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// `work`, if it is done before Lambda ends the invocation. A call to AWS may outlast the time that a protocol watches: an
+/// error beats no answer, as it has a name.
+pub async fn within<T>(invocation: &Invocation, work: impl Future<Output = T>) -> Option<T> {
+    let left = invocation.deadline.since(SystemClock.now()).saturating_sub(ANSWER);
+    tokio::time::timeout(left, Box::pin(work)).await.ok()
 }
 
 /// Makes every `tracing` event a line of JSON on standard output. To be called first.
@@ -173,8 +184,6 @@ impl Line<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use lambda_runtime::Context;
     use serde::Deserialize;
 

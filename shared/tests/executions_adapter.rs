@@ -2,18 +2,12 @@
 
 mod wire;
 
-use aws_sdk_sfn::config::retry::RetryPartition;
-use aws_sdk_sfn::{Client, Config};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
-use aws_smithy_types::retry::RetryConfig;
-use overlap_guard::error::Error;
 use serde_json::{Value, json};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
-use signalbox::aws::{CallError, retries};
+use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::executions::{CANCELLED, Execution, Executions, Listed, SfnExecutions, Status};
-use signalbox::failure::Failure;
-use signalbox::quotas::CAUSE_CHARS;
+use signalbox::executions::{Execution, Executions, Listed, SfnExecutions, Status};
+use signalbox::quotas::{CAUSE_CHARS, ERROR_CHARS};
 
 use wire::{Answer, TOLD, Wire, denied, error, ok};
 
@@ -49,20 +43,9 @@ impl Call {
 
     /// What the adapter makes of these answers.
     async fn answered(self, answers: Vec<Answer>) -> (Result<Outcome, CallError>, Wire) {
-        let wire = Wire::default();
-        let rule = match self {
-            Self::Describe => wire::rule(mock!(Client::describe_execution), answers),
-            Self::List => wire::rule(mock!(Client::list_executions), answers),
-            Self::Stop => wire::rule(mock!(Client::stop_execution), answers),
-        };
-        let recorder = wire.clone();
-        let client = mock_client!(aws_sdk_sfn, RuleMode::Sequential, [&rule], |config| {
-            config
-                .interceptor(recorder.clone())
-                .retry_config(retries())
-                .retry_partition(alone())
-        });
-        (self.on(&SfnExecutions::new(client)).await, wire)
+        let wire = Wire::with(answers);
+        let outcome = self.on(&executions(&wire)).await;
+        (outcome, wire)
     }
 
     async fn on(self, executions: &SfnExecutions) -> Result<Outcome, CallError> {
@@ -71,7 +54,7 @@ impl Call {
             Self::Describe => executions.describe(&run()).await.map(Outcome::Described),
             Self::List => executions.running(&machine).await.map(Outcome::Listed),
             Self::Stop => executions
-                .stop(&run(), "a newer run took its place")
+                .stop(&run(), "OverlapGuard.Cancelled", "a newer run took its place")
                 .await
                 .map(|()| Outcome::Stopped),
         }
@@ -128,9 +111,8 @@ fn listed(name: &str, changes: &Value) -> Value {
     .collect()
 }
 
-/// Without the other clients of the process, whose failures use up its retries.
-fn alone() -> RetryPartition {
-    RetryPartition::custom("test").build()
+fn executions(wire: &Wire) -> SfnExecutions {
+    SfnExecutions::new(wire::client!(aws_sdk_sfn, wire))
 }
 
 #[tokio::test]
@@ -157,17 +139,17 @@ async fn each_call_sends_exactly_this() {
 }
 
 #[tokio::test]
-async fn a_cause_that_is_too_long_is_cut_at_a_character() {
-    let rule = wire::rule(mock!(Client::stop_execution), vec![Call::Stop.success()]);
-    let wire = Wire::default();
-    let recorder = wire.clone();
-    let client = mock_client!(aws_sdk_sfn, RuleMode::Sequential, [&rule], |config| config
-        .interceptor(recorder.clone()));
-    SfnExecutions::new(client)
-        .stop(&run(), &"é".repeat(CAUSE_CHARS + 1))
-        .await
-        .unwrap();
-    assert_eq!(wire.only().1["cause"], "é".repeat(CAUSE_CHARS));
+async fn an_error_and_a_cause_that_are_too_long_are_cut_at_a_character() {
+    let wire = Wire::with([Call::Stop.success(), Call::Stop.success()]);
+    let executions = executions(&wire);
+    for more in [0, 1] {
+        let (error, cause) = ("é".repeat(ERROR_CHARS + more), "é".repeat(CAUSE_CHARS + more));
+        executions.stop(&run(), &error, &cause).await.unwrap();
+    }
+    for (_, body) in wire.sent() {
+        assert_eq!(body["error"], "é".repeat(ERROR_CHARS));
+        assert_eq!(body["cause"], "é".repeat(CAUSE_CHARS));
+    }
 }
 
 #[tokio::test]
@@ -188,6 +170,7 @@ async fn an_execution_is_as_old_as_its_last_redrive() {
             since: at(since),
             redrive,
             status: Status::Running,
+            aborted_with: None,
         };
         assert_eq!(describe(changes.clone()).await, expected, "described: {changes}");
         let page = json!({"executions": [listed("nightly", &changes)]});
@@ -224,20 +207,7 @@ async fn every_status_is_understood_and_an_unknown_one_runs() {
         (json!({"status": "TIMED_OUT", "stopDate": stop}), stopped),
         (json!({"status": "ABORTED", "stopDate": stop}), stopped),
         (
-            json!({"status": "ABORTED", "stopDate": stop, "error": "Operator"}),
-            stopped,
-        ),
-        (
-            json!({"status": "ABORTED", "stopDate": stop, "error": "overlapguard.cancelled"}),
-            stopped,
-        ),
-        (
-            json!({"status": "ABORTED", "stopDate": stop, "error": CANCELLED}),
-            Status::Over,
-        ),
-        // Only an execution that the guard stopped is over for that error, not one that failed with it.
-        (
-            json!({"status": "FAILED", "stopDate": stop, "error": CANCELLED}),
+            json!({"status": "ABORTED", "stopDate": stop, "error": "OverlapGuard.Cancelled"}),
             stopped,
         ),
         // It has ended, but nobody can say when.
@@ -246,6 +216,27 @@ async fn every_status_is_understood_and_an_unknown_one_runs() {
         (json!({"status": "ABORTED"}), Status::Running),
     ] {
         assert_eq!(describe(changes.clone()).await.status, status, "{changes}");
+    }
+}
+
+/// Of an execution that failed by itself, the error says nothing about who stopped it.
+#[tokio::test]
+async fn only_an_aborted_execution_was_stopped_with_its_error() {
+    for (status, aborted_with) in [
+        ("ABORTED", Some("Operator.Stopped")),
+        ("FAILED", None),
+        ("TIMED_OUT", None),
+        ("SUCCEEDED", None),
+        ("RUNNING", None),
+        ("PENDING_REDRIVE", None),
+        ("HIBERNATING", None),
+    ] {
+        let changes = json!({"status": status, "stopDate": 1_769_832_020, "error": "Operator.Stopped"});
+        assert_eq!(describe(changes).await.aborted_with.as_deref(), aborted_with, "{status}");
+    }
+    for error in [json!(null), json!("")] {
+        let changes = json!({"status": "ABORTED", "stopDate": 1_769_832_020, "error": error});
+        assert_eq!(describe(changes).await.aborted_with.as_deref(), error.as_str());
     }
 }
 
@@ -357,7 +348,7 @@ async fn every_other_error_is_one_and_keeps_its_code() {
             let error = outcome.unwrap_err();
             assert_eq!((error.api, error.code.as_deref()), (call.api(), Some(*code)));
             assert_eq!(error.to_string(), format!("{} failed: {code}: {TOLD}", call.api()));
-            assert_eq!(Error::from(error).name(), "OverlapGuard.Unavailable");
+            assert!(!error.is_access_denied() && !error.is_throttling());
         }
     }
 }
@@ -376,8 +367,27 @@ async fn throttling_is_waited_out_and_named_if_it_lasts() {
         assert_eq!(wire.attempts(), 3);
 
         let (outcome, wire) = call.answered(vec![error("ThrottlingException"); 9]).await;
-        assert_eq!(outcome.unwrap_err().code.as_deref(), Some("ThrottlingException"));
+        let error = outcome.unwrap_err();
+        assert_eq!(error.code.as_deref(), Some("ThrottlingException"));
+        assert!(error.is_throttling());
         assert_eq!(wire.attempts(), 4);
+    }
+}
+
+/// Each of them may be repeated: one looks, and the other stops what is stopped already.
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_answer_was_lost_is_made_again() {
+    for call in CALLS {
+        for lost in [Answer::Lost, Answer::Silence, error("InternalServerError")] {
+            let (outcome, wire) = call.answered(vec![lost.clone(), call.success()]).await;
+            assert!(outcome.is_ok(), "{outcome:?}");
+            let [first, second] = <[_; 2]>::try_from(wire.sent()).expect("two attempts");
+            assert_eq!(first, second);
+
+            let (outcome, wire) = call.answered(vec![lost; 9]).await;
+            assert_eq!(outcome.unwrap_err().api, call.api());
+            assert_eq!(wire.attempts(), 4);
+        }
     }
 }
 
@@ -389,7 +399,6 @@ async fn a_missing_permission_is_told_apart() {
             let error = outcome.unwrap_err();
             assert!(error.is_access_denied(), "{error}");
             assert_eq!(wire.attempts(), 1, "to ask again would not help");
-            assert_eq!(Error::from(error).name(), "OverlapGuard.AccessDenied");
         }
         let (outcome, _) = call.answered(vec![denied()]).await;
         let text = outcome.unwrap_err().to_string();
@@ -413,16 +422,14 @@ async fn an_answer_that_is_none_is_an_error() {
             assert_eq!(error.code, None);
             let text = error.to_string();
             assert!(text.starts_with(&format!("{} failed: {says}", call.api())), "{text}");
-            assert_eq!(Error::from(error).name(), "OverlapGuard.Unavailable");
+            assert!(!error.is_access_denied() && !error.is_throttling());
         }
     }
 }
 
 #[tokio::test]
 async fn a_lost_connection_says_why() {
-    let config = Config::builder().with_test_defaults_v2().endpoint_url(wire::nowhere());
-    let config = config.retry_config(RetryConfig::disabled()).build();
-    let executions = SfnExecutions::new(Client::from_conf(config));
+    let executions = SfnExecutions::new(wire::nobody!(aws_sdk_sfn));
     for call in CALLS {
         let error = call.on(&executions).await.unwrap_err();
         assert_eq!((error.api, error.code.as_deref()), (call.api(), None));

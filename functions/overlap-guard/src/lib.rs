@@ -7,11 +7,9 @@ pub mod request;
 pub mod sighting;
 pub mod store;
 
-use std::time::Duration;
-
-use signalbox::clock::{Clock, SystemClock};
+use signalbox::clock::SystemClock;
 use signalbox::lock::DynamoLocks;
-use signalbox::runtime::{Handler, Invocation};
+use signalbox::runtime::{Handler, Invocation, within};
 
 use crate::answer::Answer;
 use crate::error::Error;
@@ -31,13 +29,8 @@ impl Handler for OverlapGuard {
     async fn handle(&self, request: Request, invocation: &Invocation) -> Result<Answer, Error> {
         let ask = Ask::try_from(request)?;
         invocation.about(ask.run.as_str());
-        // A call to AWS may outlast the time that the protocol watches: an answer without a verdict beats none.
-        let left = invocation
-            .deadline
-            .since(self.clock.now())
-            .saturating_sub(Duration::from_secs(1));
-        let decided = tokio::time::timeout(left, Box::pin(self.decide(&ask, invocation.deadline))).await;
-        let answer = decided.unwrap_or_else(|_| Err(Error::Undecided("a call to AWS took too long".to_owned())))?;
+        let decided = within(invocation, self.decide(&ask, invocation.deadline)).await;
+        let answer = decided.unwrap_or_else(|| Err(Error::Undecided("a call to AWS took too long".to_owned())))?;
         invocation.outcome(if answer.proceed { "proceed" } else { "skip" });
         Ok(answer)
     }

@@ -329,7 +329,7 @@ where
         if let Some(most) = ask.max_queue {
             let waiting = match most {
                 0 => 0,
-                most => store.count(lock, most).await?,
+                most => store.count(lock, None, most).await?,
             };
             if waiting >= most {
                 let full = Error::QueueFull {

@@ -13,7 +13,7 @@ use crate::executions::Executions;
 
 /// Where a waiter is moved to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum Edge {
     /// Before everybody who waits.
     Front,
     /// Behind everybody who waits.
@@ -48,6 +48,8 @@ pub struct View {
     pub head: Option<Head>,
     /// The first waiters, in order.
     pub waiters: Vec<Waiter>,
+    /// How many wait before them.
+    pub before: usize,
     /// How many wait in all.
     pub waiting: u32,
     /// The latest changes, newest first.
@@ -76,7 +78,11 @@ where
         Ok(View {
             head: store.head(lock).await?,
             waiters: store.waiters(lock, after, most).await?,
-            waiting: store.count(lock, COUNTED).await?,
+            before: match after {
+                Some(after) => usize::try_from(store.count(lock, Some(after), COUNTED).await?).unwrap_or(usize::MAX),
+                None => 0,
+            },
+            waiting: store.count(lock, None, COUNTED).await?,
             audits: store.noted(lock, AUDITS).await?,
         })
     }
@@ -164,7 +170,7 @@ where
     }
 
     /// Moves a run to the front, or to the back, of the queue.
-    pub async fn move_waiter(&self, hold: &Hold, to: End, order: &Order) -> Result<Result<(), Idle>, Error> {
+    pub async fn move_waiter(&self, hold: &Hold, to: Edge, order: &Order) -> Result<Result<(), Idle>, Error> {
         let store = &self.locks.store;
         let Some(waiter) = self.find_waiter(hold).await? else {
             return Ok(Err(Idle::NotWaiting));
@@ -180,8 +186,8 @@ where
         .await?;
         let arrival = store.arrive(&hold.lock, self.now()).await?;
         let place = match to {
-            End::Front => Place::at_front(arrival),
-            End::Back => Place::at_back(arrival),
+            Edge::Front => Place::at_front(arrival),
+            Edge::Back => Place::at_back(arrival),
         };
         let moved = Owner {
             place: Some(place.clone()),

@@ -111,6 +111,12 @@ impl Error {
         "Lock.Unavailable",
     ];
 
+    /// A call to AWS took so long that the invocation ended.
+    #[must_use]
+    pub fn slow() -> Self {
+        Self::Undecided("a call to AWS took too long".to_owned())
+    }
+
     /// The names that a waiting task, or an execution, is ended with.
     pub const SENT: [&str; 5] = [SUPERSEDED, WAIT_TIMEOUT, REMOVED, LOST_ON_REDRIVE, CANCELLED];
 }

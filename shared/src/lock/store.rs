@@ -129,8 +129,8 @@ pub trait Queue {
     /// Who waits in this place, consistent.
     fn waiter(&self, lock: &LockKey, place: &Place) -> impl Future<Output = Result<Option<Waiter>, CallError>>;
 
-    /// How many wait; no more than `most` are counted.
-    fn count(&self, lock: &LockKey, most: u32) -> impl Future<Output = Result<u32, CallError>>;
+    /// How many wait, up to the place `until` and in it; no more than `most` are counted.
+    fn count(&self, lock: &LockKey, until: Option<&Place>, most: u32) -> impl Future<Output = Result<u32, CallError>>;
 
     /// Sets what an operator says; creates HEAD if there is none. Answers HEAD as it is then.
     fn configure(

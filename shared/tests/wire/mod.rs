@@ -1,26 +1,33 @@
 //! The wire between an adapter and AWS: canned answers, and what was sent to get them.
 
-use std::error::Error;
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+#[allow(dead_code, reason = "the adapters to Step Functions have no use for it")]
+pub(crate) mod dynamodb;
 
-use aws_smithy_mocks::{Rule, RuleBuilder};
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::{Value, json};
 
-/// What AWS answers: an HTTP status and a body.
+/// What becomes of one attempt of a call.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer(pub(crate) u16, pub(crate) String);
+pub(crate) enum Answer {
+    /// AWS answers with an HTTP status and a body.
+    Http(u16, String),
+    /// The connection breaks before the answer arrives. What was sent may have taken effect.
+    Lost,
+    /// There is no answer at all, until the SDK has waited long enough.
+    Silence,
+}
 
 /// The call succeeds with this body.
 pub(crate) fn ok(body: &Value) -> Answer {
-    Answer(200, body.to_string())
+    Answer::Http(200, body.to_string())
 }
 
 /// The text of every error made by [`error`].
@@ -30,7 +37,7 @@ pub(crate) const TOLD: &str = "told by the service";
 pub(crate) fn error(code: &str) -> Answer {
     // The services' own failures are the ones with the status of a server's error.
     let status = if code.starts_with("InternalServer") { 500 } else { 400 };
-    Answer(
+    Answer::Http(
         status,
         json!({"__type": format!("com.amazonaws.api#{code}"), "message": TOLD}).to_string(),
     )
@@ -42,44 +49,44 @@ pub(crate) fn denied() -> Answer {
         "__type": "com.amazon.coral.service#AccessDeniedException",
         "Message": "User: arn:aws:sts::123456789012:assumed-role/guard/guard is not authorized to perform this",
     });
-    Answer(400, body.to_string())
+    Answer::Http(400, body.to_string())
 }
 
 /// Answers that are none of the service's, and how the error for each begins.
 pub(crate) fn nonsense() -> [(Answer, &'static str); 3] {
     [
-        (Answer(200, "<html>".to_owned()), "HTTP 200: "),
-        (Answer(503, "<html>".to_owned()), "HTTP 503: "),
-        (Answer(502, String::new()), "HTTP 502: "),
+        (Answer::Http(200, "<html>".to_owned()), "HTTP 200: "),
+        (Answer::Http(503, "<html>".to_owned()), "HTTP 503: "),
+        (Answer::Http(502, String::new()), "HTTP 502: "),
     ]
 }
 
-/// Answers one operation with `answers`, in this order.
-pub(crate) fn rule<I, O, E>(operation: RuleBuilder<I, O, E>, answers: Vec<Answer>) -> Rule
-where
-    I: Debug + Send + Sync + 'static,
-    O: Debug + Send + Sync + 'static,
-    E: Debug + Send + Sync + Error + 'static,
-{
-    let mut answers = answers.into_iter();
-    let respond = |Answer(status, body): Answer| {
-        move || HttpResponse::new(status.try_into().expect("an HTTP status"), SdkBody::from(body.as_str()))
-    };
-    let first = answers.next().expect("an answer");
-    let sequence = operation.sequence().http_response(respond(first));
-    answers
-        .fold(sequence, |sequence, answer| sequence.http_response(respond(answer)))
-        .build()
+/// Answers every attempt of every call in turn, and remembers what was sent: the operation and the whole body.
+#[derive(Debug, Clone)]
+pub(crate) struct Wire(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    answers: VecDeque<Answer>,
+    sent: Vec<(String, Value)>,
 }
 
-/// Remembers every attempt of every call: the operation and the whole body.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Wire(Arc<Mutex<Vec<(String, Value)>>>);
-
 impl Wire {
+    /// A wire at whose other end are these answers, in this order.
+    pub(crate) fn with(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            answers: answers.into_iter().collect(),
+            sent: Vec::new(),
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panicked while it held this")
+    }
+
     /// What was sent: `("DynamoDB_20120810.PutItem", {…})`.
     pub(crate) fn sent(&self) -> Vec<(String, Value)> {
-        self.0.lock().expect("no test panicked while it held this").clone()
+        self.state().sent.clone()
     }
 
     /// The one thing that was sent.
@@ -90,34 +97,74 @@ impl Wire {
 
     /// How many attempts there were.
     pub(crate) fn attempts(&self) -> usize {
-        self.sent().len()
+        self.state().sent.len()
+    }
+
+    /// This end of it.
+    pub(crate) fn http(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(self.clone());
+        http_client_fn(move |_, _| connector.clone())
     }
 }
 
-impl Intercept for Wire {
-    fn name(&self) -> &'static str {
-        "Wire"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let request = context.request();
-        let target = request.headers().get("x-amz-target").ok_or("no x-amz-target")?;
-        let body = serde_json::from_slice(request.body().bytes().ok_or("no body")?)?;
-        self.0
-            .lock()
-            .expect("no test panicked while it held this")
-            .push((target.to_owned(), body));
-        Ok(())
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").expect("a target").to_owned();
+        let body: Value = serde_json::from_slice(request.body().bytes().expect("a body")).expect("a body of JSON");
+        if target.starts_with("DynamoDB_") {
+            assert_eq!(
+                dynamodb::faults(&body),
+                [""; 0],
+                "DynamoDB would refuse {target} {body:#}"
+            );
+        }
+        let answer = {
+            let mut state = self.state();
+            state.sent.push((target, body));
+            state.answers.pop_front()
+        };
+        match answer.expect("no more attempts than answers") {
+            Answer::Http(status, body) => HttpConnectorFuture::ready(Ok(HttpResponse::new(
+                status.try_into().expect("an HTTP status"),
+                SdkBody::from(body),
+            ))),
+            Answer::Lost => HttpConnectorFuture::ready(Err(ConnectorError::io("the connection broke".into()))),
+            Answer::Silence => HttpConnectorFuture::new(std::future::pending()),
+        }
     }
 }
 
-/// Where nobody listens.
-pub(crate) fn nowhere() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    format!("http://{}", listener.local_addr().expect("its address"))
+/// A client of `$sdk` at this end of `$wire`, with the retries of the functions' own.
+macro_rules! client {
+    ($sdk:ident, $wire:expr) => {{
+        let timeouts = $sdk::config::timeout::TimeoutConfig::builder()
+            .operation_attempt_timeout(std::time::Duration::from_secs(5))
+            .build();
+        // A partition of its own: failures of the other clients of the process use up its retries.
+        let alone = $sdk::config::retry::RetryPartition::custom("test").build();
+        let config = $sdk::Config::builder()
+            .with_test_defaults_v2()
+            .http_client($wire.http())
+            .retry_config(signalbox::aws::retries())
+            .retry_partition(alone)
+            .timeout_config(timeouts)
+            .build();
+        $sdk::Client::from_conf(config)
+    }};
 }
+pub(crate) use client;
+
+/// A client of `$sdk` with a real connector, and nobody at the other end.
+macro_rules! nobody {
+    ($sdk:ident) => {{
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let nowhere = format!("http://{}", listener.local_addr().expect("its address"));
+        let config = $sdk::Config::builder()
+            .with_test_defaults_v2()
+            .endpoint_url(nowhere)
+            .retry_config($sdk::config::retry::RetryConfig::disabled())
+            .build();
+        $sdk::Client::from_conf(config)
+    }};
+}
+pub(crate) use nobody;

@@ -242,15 +242,13 @@ impl Queue for MemoryTable {
         .await
     }
 
-    async fn count(&self, lock: &LockKey, most: u32) -> Result<u32, CallError> {
+    async fn count(&self, lock: &LockKey, until: Option<&Place>, most: u32) -> Result<u32, CallError> {
         self.call("count", |items| {
-            let count = items
+            let waits = items
                 .waits
                 .keys()
-                .filter(|(of, _)| of == lock)
-                .take(most as usize)
-                .count();
-            u32::try_from(count).unwrap_or(u32::MAX)
+                .filter(|(of, place)| of == lock && until.is_none_or(|until| place <= until));
+            u32::try_from(waits.take(most as usize).count()).unwrap_or(u32::MAX)
         })
         .await
     }

@@ -126,7 +126,9 @@ impl Queue for DynamoLocks {
         got.item.map(|item| read_waiter(GET, lock, &item)).transpose()
     }
 
-    async fn count(&self, lock: &LockKey, most: u32) -> Result<u32, CallError> {
+    async fn count(&self, lock: &LockKey, until: Option<&Place>, most: u32) -> Result<u32, CallError> {
+        // No place has a tilde: it sorts behind all of them.
+        let last = until.map_or_else(|| format!("{}~", Place::PREFIX), |place| place.as_str().to_owned());
         let mut from = None;
         let mut count = 0;
         loop {
@@ -137,9 +139,10 @@ impl Queue for DynamoLocks {
                 .table_name(&self.table)
                 .consistent_read(true)
                 .select(Select::Count)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :wait)")
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
                 .expression_attribute_values(":pk", s(lock_pk(lock)))
-                .expression_attribute_values(":wait", s(Place::PREFIX))
+                .expression_attribute_values(":first", s(Place::PREFIX))
+                .expression_attribute_values(":last", s(&last))
                 .set_exclusive_start_key(from)
                 .limit(i32::try_from(left).unwrap_or(i32::MAX))
                 .send()

@@ -18,6 +18,7 @@ from . import (
     executions,
     faults,
     interpreter,
+    lambda_pool,
     lambda_service,
     lambda_tasks,
     queues,
@@ -36,6 +37,7 @@ PARTS = (
     redrive,
     reading,
     lambda_service,
+    lambda_pool,
     dynamodb,
     dynamodb_expressions,
     dynamodb_queries,
@@ -76,7 +78,7 @@ class Application:
 
 def assemble(idle_workers: int, schedules: bool) -> Application:
     """Apply every patch and return the application."""
-    lambda_service.max_idle_workers = idle_workers
+    lambda_pool.max_idle_workers = idle_workers
     eventbridge.schedules = schedules
     for part in PARTS:
         part.apply()

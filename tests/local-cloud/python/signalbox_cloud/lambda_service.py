@@ -32,14 +32,9 @@ def apply() -> None:
     _patch_polling()
     _patch_output()
     patching.wrap(lambda_svc, "_provided_runtime_code_dir", code_dir, "85d4402ed282")
-    patching.wrap(lambda_runtime, "release_worker", release_worker, "25d5dd7d42b6")
     patching.wrap(lambda_runtime, "invalidate_worker", invalidate_worker, "1be5d7f769f5")
     patching.wrap(lambda_svc, "_execute_function", execute_function, "3ceb16d6480a")
 
-
-# Warm processes that may sit idle, over all accounts and functions. A test run has its own functions in an account
-# for each test, and the emulator keeps one process of each for ever. Set at the start of the cloud.
-max_idle_workers = 64
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Environment
@@ -205,7 +200,11 @@ def _patch_output() -> None:
     # The emulator waits 50 ms for a first line of output after each call of a function that writes none.
     patching.provide(lambda_runtime, _collect_output=collect_output)
     patching.substitute(
-        lambda_runtime.ProvidedWorker, "invoke", ("self._drain_stderr_bounded()", "_collect_output(self)")
+        lambda_runtime.ProvidedWorker,
+        "invoke",
+        ("self._drain_stderr_bounded()", "_collect_output(self)"),
+        # See lambda_pool.News.
+        ("min(_PROVIDED_POLL, max(0.0,", "min(_poll_seconds, max(0.0,"),
     )
 
 
@@ -257,24 +256,6 @@ def code_sha256(code_zip: bytes):
     if known is None or known[0] is not code_zip:
         known = _code_hashes[id(code_zip)] = (code_zip, hashlib.sha256(code_zip))
     return known[1]
-
-
-def release_worker(original, worker) -> None:
-    """Keep at most max_idle_workers idle processes: end those that were idle longest."""
-    original(worker)
-    with lambda_runtime._lock:
-        if worker is not None:
-            worker.last_used = time.time()
-        idle = [(entry, pool) for pool in lambda_runtime._workers.values() for entry in pool if not entry.in_use]
-        excess = len(idle) - max_idle_workers
-        if excess <= 0:
-            return
-        idle.sort(key=lambda pair: pair[0].last_used)
-        ended = []
-        for entry, pool in idle[:excess]:
-            pool.remove(entry)
-            ended.append(entry)
-    threading.Thread(target=lambda_runtime.kill_workers, args=(ended,), daemon=True, name="end-idle-workers").start()
 
 
 def invalidate_worker(original, func_name: str, qualifier=None, account=None, region=None) -> None:

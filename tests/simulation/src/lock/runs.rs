@@ -9,7 +9,7 @@ use signalbox::clock::{Clock, Timestamp};
 use signalbox::executions::Status;
 use signalbox::lock::Error;
 use signalbox::lock::acquire::{Acquire, Acquired, OnBusy};
-use signalbox::lock::admin::{End as Edge, Order};
+use signalbox::lock::admin::{Edge, Order};
 use signalbox::lock::key::Priority;
 use signalbox::lock::record::{Attempt, Hold};
 use signalbox::lock::release::End;
