@@ -15,7 +15,7 @@ from ministack.core.responses import error_response_json, get_account_id, json_r
 from ministack.services import stepfunctions as upstream
 
 from . import patching
-from .executions import Branch
+from .executions import Branch, Stopped, add_event
 from .lookup import Response
 
 Failure = upstream._ExecutionError
@@ -35,6 +35,7 @@ def apply() -> None:
     patching.replace(upstream, "_send_task_success", send_task_success, "12eff48bce57")
     patching.replace(upstream, "_send_task_failure", send_task_failure, "c2a489b4ed33")
     patching.replace(upstream, "_send_task_heartbeat", send_task_heartbeat, "56879a4655d1")
+    patching.wrap(upstream, "_get_activity_task", get_activity_task, "706809887c94")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -138,12 +139,16 @@ class Task:
         self._lock = threading.Lock()
         self._news = threading.Event()
 
-    def __enter__(self) -> "Task":
+    def __enter__(self) -> None:
         _open[self.token] = self
-        return self
 
     def __exit__(self, *_exception: object) -> None:
         _open.pop(self.token, None)
+
+    def taken(self, worker: str | None) -> None:
+        """A worker of an activity has got the task."""
+        details = {"activityStartedEventDetails": {"workerName": worker} if worker else {}}
+        add_event(self._branch, "ActivityStarted", details)
 
     def close(self, outcome: Callable[[], Any]) -> bool:
         """End the task with an outcome, unless it has one or its branch is over."""
@@ -239,6 +244,18 @@ def send_task_heartbeat(data: dict) -> Response:
         return failure
     task = _open.get(data["taskToken"])
     return json_response({}) if task is not None and task.beat() else _closed()
+
+
+async def get_activity_task(original, data: dict) -> Response:
+    """GetActivityTask, which the history of the execution tells of."""
+    response = await original(data)
+    task = _open.get(json.loads(response[2]).get("taskToken", ""))
+    if task is not None:
+        try:
+            task.taken(data.get("workerName"))
+        except Stopped:
+            pass  # It has ended since, which the worker is told when it answers.
+    return response
 
 
 def _decide(token: str, outcome: Callable[[], Any]) -> Response:

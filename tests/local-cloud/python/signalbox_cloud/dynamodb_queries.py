@@ -33,9 +33,8 @@ def apply() -> None:
 """,
         ),
         (
-            "candidates, has_more = _paginate_evaluated_items(candidates, limit, table, index_name)",
-            "candidates, has_more = _paginate_evaluated_items("
-            "candidates if ordered is None else ordered, limit, table, index_name)",
+            "_paginate_evaluated_items(candidates, limit,",
+            "_paginate_evaluated_items(candidates if ordered is None else ordered, limit,",
         ),
     )
     patching.wrap(upstream, "_set_item", set_item, "4e78ad492132")
@@ -114,10 +113,10 @@ def _range(
         kind = upstream._get_attr_type(table, range_names[0])
         operands = [upstream._sort_key_value(values[text], kind) for what, text in clause if what == "VALUE_REF"]
         words = [text.lower() for what, text in clause if what == "IDENT"]
-        first = lambda entry: entry[0][0]  # noqa: E731
+        first = lambda entry: entry[0][0]
         if words[:1] == ["begins_with"]:
             length = len(operands[0])
-            head = lambda entry: entry[0][0][:length]  # noqa: E731
+            head = lambda entry: entry[0][0][:length]
             return bisect.bisect_left(order, operands[0], key=head), bisect.bisect_right(order, operands[0], key=head)
         if "between" in words:
             return bisect.bisect_left(order, operands[0], key=first), bisect.bisect_right(order, operands[1], key=first)

@@ -16,7 +16,6 @@ schedules = False
 
 def apply() -> None:
     patching.wrap(eventbridge, "_invoke_target", invoke_target, "550e304af080")
-    patching.wrap(eventbridge, "_dispatch_to_sqs", dispatch_to_sqs, "eb75981283a2")
     patching.wrap(eventbridge, "start_scheduler", start_scheduler, "11f17404da11")
     patching.wrap(scheduler, "start_scheduler", start_scheduler, "04a12e5e9f1e")
 
@@ -78,12 +77,6 @@ def _may_deliver(target_arn: str, rule: dict) -> bool:
         return True
     eventbridge.logger.warning("rule %s may not send to %s: its policy does not say so", rule.get("Arn"), target_arn)
     return False
-
-
-def dispatch_to_sqs(original, *arguments: Any) -> None:
-    # See queues: a message that is sent while others are deleted must not be lost.
-    with sqs._queues_lock:
-        original(*arguments)
 
 
 def start_scheduler(original) -> None:

@@ -121,7 +121,7 @@ def _walk_top_level(execution: dict, run: Run, branch: Branch, definition: dict)
 def time_out(branch: Branch) -> None:
     """The machine's TimeoutSeconds are over.
 
-    As measured on AWS (github.com/floci-io/floci/issues/2733): the execution itself has no error and no cause, the
+    As measured on AWS (published at github.com/floci-io/floci): the execution itself has no error and no cause, the
     last event has States.Timeout, and follows nothing.
     """
     details = {"executionTimedOutEventDetails": {"error": "States.Timeout"}}

@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.core.arn import parse_arn
 from ministack.core.responses import error_response_json
-from ministack.services import lambda_svc, sqs
+from ministack.services import eventbridge, lambda_svc, sqs
 from ministack.services.cloudformation import provisioners
 
 from . import iam, patching
@@ -16,7 +16,7 @@ ACTIONS = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
 
 
 def apply() -> None:
-    _patch_turns()
+    patch_turns()
     patching.wrap(lambda_svc, "_create_esm", create_mapping, "d351521bb6cd")
     patching.wrap(provisioners, "_lambda_esm_create", create_mapping_of_stack, "f053a4e8c30c")
     patching.provide(lambda_svc, _checked_answer=checked_answer)
@@ -35,7 +35,7 @@ def apply() -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def _patch_turns() -> None:
+def patch_turns() -> None:
     # The emulator's mappings delete messages by writing the list of those that stay. A message that is sent meanwhile,
     # by a rule of EventBridge or over HTTP, is lost: so each change of a queue has its turn.
     sqs._queues_lock = threading.RLock()
@@ -51,6 +51,7 @@ def _patch_turns() -> None:
         ("_collect_msgs", "308a6eb1b3d4"),
     ):
         patching.wrap(sqs, name, in_turn, fingerprint)
+    patching.wrap(eventbridge, "_dispatch_to_sqs", in_turn, "eb75981283a2")
 
 
 def in_turn(original, *arguments: Any) -> Any:
@@ -63,14 +64,23 @@ def in_turn(original, *arguments: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def missing_permission(function: dict, source_arn: str) -> str | None:
-    """AWS: Lambda polls the queue as the role of the function, and makes no mapping for a role that may not."""
+def why_not(function: dict, source_arn: str) -> str | None:
+    """Why a queue cannot feed a function.
+
+    AWS: Lambda polls the queue as the role of the function, and makes no mapping for a role that may not. Nor for a
+    queue that would show a message again while the function may still work on it.
+    """
     if parse_arn(source_arn).service != "sqs":
         return None
-    role = (function.get("config") or {}).get("Role", "")
+    config = function.get("config") or {}
     for action in ACTIONS:
-        if iam.denial(role, f"sqs:{action}", "sqs", source_arn):
+        if iam.denial(config.get("Role", ""), f"sqs:{action}", "sqs", source_arn):
             return f"The provided execution role does not have permissions to call {action} on SQS"
+    queue = sqs._queue_by_arn(source_arn)
+    visibility = int(queue["attributes"].get("VisibilityTimeout", 30)) if queue else None
+    if visibility is not None and visibility < config.get("Timeout", 3):
+        timeout = config.get("Timeout", 3)
+        return f"Queue visibility timeout: {visibility} seconds is less than Function timeout: {timeout} seconds"
     return None
 
 
@@ -79,15 +89,16 @@ def create_mapping(original, data: dict) -> tuple:
     if response[0] < 300:
         mapping = json.loads(response[2])
         function, _config, _name = lambda_svc._get_func_record_for_ref(mapping["FunctionArn"])
-        if reason := missing_permission(function or {}, mapping["EventSourceArn"]):
+        if reason := why_not(function or {}, mapping["EventSourceArn"]):
             lambda_svc._esms.pop(mapping["UUID"], None)
-            return error_response_json("InvalidParameterValueException", reason, 400)
+            message = f"Invalid request provided: {reason}" if reason.startswith("Queue") else reason
+            return error_response_json("InvalidParameterValueException", message, 400)
     return response
 
 
 def create_mapping_of_stack(original, logical_id: str, props: dict, stack_name: str) -> tuple:
     function, *_rest = provisioners._lambda_function_for_cfn_ref(props.get("FunctionName", ""))
-    if reason := missing_permission(function or {}, props.get("EventSourceArn", "")):
+    if reason := why_not(function or {}, props.get("EventSourceArn", "")):
         raise ValueError(f"Invalid request provided: {reason}")
     return original(logical_id, props, stack_name)
 

@@ -137,10 +137,13 @@ class CloudTest(unittest.TestCase):
     def setUp(self) -> None:
         self.cloud = shared_cloud()
         self.account = str(next(_accounts))
+        self.clients: dict[tuple[str, int], object] = {}
         self.states = self.client("stepfunctions")
 
     def client(self, service: str, attempts: int = 1):
-        return self.cloud.client(service, self.account, attempts)
+        if (service, attempts) not in self.clients:
+            self.clients[service, attempts] = self.cloud.client(service, self.account, attempts)
+        return self.clients[service, attempts]
 
     def deploy(self, template: Path = TEMPLATE, **parameters: str) -> dict:
         return self.cloud.deploy(self.account, template, **parameters)

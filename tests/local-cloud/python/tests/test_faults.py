@@ -161,7 +161,7 @@ class Stale(CloudTest):
         eventually(aborted, "the abort listed")
 
     def test_an_execution_that_was_redriven_is_seen_as_it_was(self):
-        """Aborted after two seconds, redriven after four, and seen as of two and a half seconds ago."""
+        """Aborted after 1 s, redriven after 2.2 s, and seen as of 1.5 s ago."""
         machine = self.machine(WAIT)
         execution = self.start(machine)
         started = self.states.describe_execution(executionArn=execution)["startDate"].timestamp()
@@ -169,13 +169,13 @@ class Stale(CloudTest):
         def wait_until(seconds: float) -> None:
             eventually(lambda: time.time() - started >= seconds, f"{seconds} s of running")
 
-        wait_until(2)
+        wait_until(1)
         self.states.stop_execution(executionArn=execution, cause="c")
-        wait_until(4)
+        wait_until(2.2)
         self.states.redrive_execution(executionArn=execution)
         for api in ("DescribeExecution", "ListExecutions", "GetExecutionHistory"):
-            self.fault(f"States.{api}", "stale", seconds=2.5)
-        expected = ((4.1, "RUNNING", 0, 2), (5.2, "ABORTED", 0, 3), (6.8, "RUNNING", 1, 4))
+            self.fault(f"States.{api}", "stale", seconds=1.5)
+        expected = ((2.3, "RUNNING", 0, 2), (3.1, "ABORTED", 0, 3), (4.2, "RUNNING", 1, 4))
         for moment, status, redrives, events in expected:
             with self.subTest(moment):
                 wait_until(moment)

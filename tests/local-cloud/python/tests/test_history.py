@@ -189,6 +189,18 @@ class History(CloudTest):
         seen = [scheduled[name] for name in ("resource", "input", "timeoutInSeconds")]
         self.assertEqual([function, '{"silent":true}', 9], seen)
 
+    def test_an_activity(self):
+        activity = self.states.create_activity(name="a")["activityArn"]
+        execution = self.start(self.machine(task(activity, TimeoutSeconds=60)), {"a": 1})
+        work = self.states.get_activity_task(activityArn=activity, workerName="w")
+        self.assertEqual('{"a":1}', work["input"])
+        self.states.send_task_heartbeat(taskToken=work["taskToken"])
+        self.states.send_task_success(taskToken=work["taskToken"], output="5")
+        self.assertEqual("5", self.ended(execution)["output"])
+        expected = ["3<2 ActivityScheduled", "4<3 ActivityStarted", "5<4 ActivitySucceeded", "6<5 TaskStateExited"]
+        self.assertEqual(expected, self.chain(execution)[2:6])
+        self.assertEqual({"workerName": "w"}, self.history(execution)[3]["activityStartedEventDetails"])
+
     def test_assigned_variables_are_in_the_exited_event(self):
         execution = self.run_machine(one(end(Type="Pass", Assign={"x": {"a": 1}, "y": "b"}), QueryLanguage="JSONata"))
         exited = self.history(execution)[2]["stateExitedEventDetails"]

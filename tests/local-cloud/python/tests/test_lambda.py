@@ -47,6 +47,19 @@ class Functions(CloudTest):
         # Each of two delayed acknowledgements takes 40 ms.
         self.assertLess(min(durations), 0.035)
 
+    def test_a_process_that_ends_is_noticed_at_once(self):
+        self.invoke()
+        started = time.monotonic()
+        self.assertEqual("Runtime.ExitError", self.invoke(exit=1)["errorType"])
+        self.assertLess(time.monotonic() - started, 0.9)
+
+    def test_many_calls_at_once_run_at_once(self):
+        """More than may start at a time: those that are busy are not in the way."""
+        self.invoke()
+        with ThreadPoolExecutor(10) as pool:
+            pids = {answer["pid"] for answer in pool.map(lambda _: self.invoke(sleep=3), range(10))}
+        self.assertEqual(10, len(pids))
+
     def test_a_deployment_elsewhere_does_not_end_a_call(self):
         with ThreadPoolExecutor() as pool:
             begun = str(self.cloud.binaries / f"begun-{self.account}")
