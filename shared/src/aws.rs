@@ -71,7 +71,7 @@ pub fn sfn(config: &SdkConfig) -> aws_sdk_sfn::Client {
 }
 
 /// A call to AWS that failed for good: which one, and everything that is known of why.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{api} failed: {reason}")]
 pub struct CallError {
     /// The call, as IAM spells it: `states:ListExecutions`.

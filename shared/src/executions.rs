@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 pub use sfn::SfnExecutions;
 
 /// An execution, as Step Functions describes or lists it: possibly as it was some seconds ago.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Execution {
     /// Its ARN.
     pub arn: ExecutionArn,
@@ -28,7 +28,7 @@ pub struct Execution {
 }
 
 /// Whether an execution runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     /// It runs, or has a status that this version does not know: taken for running, so that nothing is let past it.
     Running,
@@ -61,7 +61,7 @@ pub trait Executions {
 }
 
 /// What `ListExecutions` says of a machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Listed {
     /// Its running executions.
     Running(Vec<Execution>),

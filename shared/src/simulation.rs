@@ -7,8 +7,8 @@
 mod explore;
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Debug;
 use std::future::Future;
+use std::hash::Hash;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -32,8 +32,10 @@ struct Inner {
     /// Decides in the place of `random`, where every schedule is run.
     script: Option<RefCell<Script>>,
     tasks: RefCell<Vec<Slot>>,
-    /// When the task that is being polled wants to go on.
+    /// When the task that is being polled wants to go on,
     wake: Cell<Timestamp>,
+    /// and what must be true then.
+    gate: RefCell<Option<Gate>>,
     /// The task that is being polled.
     current: RefCell<Identity>,
     /// Longest that one step takes; one of [`SLOW`] takes up to [`SLOWER`] times as long.
@@ -46,9 +48,12 @@ const SLOW: usize = 25;
 /// So much slower it may be.
 const SLOWER: u32 = 50;
 
+type Gate = Box<dyn Fn() -> bool>;
+
 struct Slot {
     task: Task,
     wake: Timestamp,
+    gate: Option<Gate>,
     /// How it may come to a sudden end.
     fate: Fate,
     identity: Identity,
@@ -74,7 +79,8 @@ struct Identity {
     /// By whom, and as which of its children, it was spawned.
     name: u64,
     children: u64,
-    /// What it has seen.
+    /// How often it went on, and what it has seen.
+    steps: u64,
     seen: u64,
     /// How many nonces it drew.
     nonces: u64,
@@ -94,6 +100,7 @@ impl World {
             script: script.map(RefCell::new),
             tasks: RefCell::default(),
             wake: Cell::new(start),
+            gate: RefCell::default(),
             current: RefCell::default(),
             latency,
         }))
@@ -120,6 +127,7 @@ impl World {
         self.0.tasks.borrow_mut().push(Slot {
             task: Box::pin(task),
             wake: self.now(),
+            gate: None,
             fate,
             identity,
         });
@@ -143,8 +151,14 @@ impl World {
         }
     }
 
+    /// Lets others go on until `gate` is true.
+    pub async fn until(&self, gate: impl Fn() -> bool + 'static) {
+        self.0.gate.replace(Some(Box::new(gate)));
+        self.sleep(Duration::ZERO).await;
+    }
+
     /// Notes what the running task has learnt: what it does next follows from all that it has.
-    pub fn observe(&self, answer: &impl Debug) {
+    pub fn observe(&self, answer: &impl Hash) {
         if self.0.script.is_some() {
             let mut current = self.0.current.borrow_mut();
             current.seen = explore::mix(current.seen, explore::digest(answer));
@@ -184,21 +198,23 @@ impl World {
         self.0.current.borrow().name
     }
 
-    /// Runs all tasks to their end. `false` if `most` steps were not enough.
+    /// Runs all tasks to their end. `false` if `most` steps were not enough, or the rest waits for what never comes.
     #[must_use]
     pub fn run(&self, most: u64) -> bool {
         for _ in 0..most {
-            let Some(mut slot) = self.next() else { return true };
+            let Some(mut slot) = self.next() else { break };
             if self.is_ended(&slot) {
                 continue;
             }
             self.0.wake.set(self.now());
+            slot.identity.steps += 1;
             self.0.current.replace(slot.identity);
             let mut context = Context::from_waker(Waker::noop());
             let polled = slot.task.as_mut().poll(&mut context);
             slot.identity = self.0.current.take();
             if polled == Poll::Pending {
                 slot.wake = self.0.wake.get();
+                slot.gate = self.0.gate.take();
                 self.0.tasks.borrow_mut().push(slot);
             }
         }
@@ -218,9 +234,12 @@ impl World {
     /// Takes out one of the tasks that can go on now; if none can, lets time pass until one can.
     fn next(&self) -> Option<Slot> {
         let mut tasks = self.0.tasks.borrow_mut();
-        let first = tasks.iter().map(|slot| slot.wake).min()?;
+        let open: Vec<usize> = (0..tasks.len())
+            .filter(|at| tasks[*at].gate.as_ref().is_none_or(|gate| gate()))
+            .collect();
+        let first = open.iter().map(|at| tasks[*at].wake).min()?;
         self.0.now.set(self.now().max(first));
-        let mut ready: Vec<usize> = (0..tasks.len()).filter(|at| tasks[*at].wake <= self.now()).collect();
+        let mut ready: Vec<usize> = open.into_iter().filter(|at| tasks[*at].wake <= self.now()).collect();
         if let Some(script) = &self.0.script {
             // In an order of their own, so that the same choice means the same in the same state.
             ready.sort_by_key(|at| tasks[*at].identity.name);

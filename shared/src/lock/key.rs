@@ -15,7 +15,7 @@ pub const HOLD_CHARS: usize = 64;
 const OVERLAP: &str = "overlap:";
 
 /// Why a text is not the name that was asked for: to be put behind the field's path.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{0}")]
 pub struct NameError(String);
 
@@ -161,12 +161,12 @@ impl Nonce {
 }
 
 /// Grows with every grant of a lock: a resource that remembers the highest one it saw can refuse a holder from before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct Fence(pub i64);
 
 /// How a waiter is ranked before its arrival counts: 0 (last) to 9 (first), 5 if nothing is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Priority(u8);
 
 impl Priority {

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 pub const SLOTS_MOST: u32 = 100;
 
 /// HEAD: the lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Head {
     /// How many may hold it at once.
     pub slots: u32,
@@ -79,7 +79,7 @@ pub struct Hold {
 }
 
 /// Who holds a slot. Every change is conditional on the whole entry as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Holder {
     /// The run.
     pub execution: ExecutionArn,
@@ -102,7 +102,7 @@ pub struct Holder {
 }
 
 /// WAIT: a place in the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Waiter {
     /// Who waits.
     pub hold: Hold,
@@ -117,7 +117,7 @@ pub struct Waiter {
 }
 
 /// Which attempt of the acquiring state. Later ones are greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Attempt {
     /// How often the run was redriven.
     pub redrive: u32,
@@ -128,7 +128,7 @@ pub struct Attempt {
 }
 
 /// OWNER: what a run wants of a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The hold.
     pub hold: Hold,
@@ -147,7 +147,7 @@ pub struct Owner {
 }
 
 /// What a run wants of a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wish {
     /// It waits, or holds: HEAD says which.
     Open,

@@ -11,7 +11,7 @@ use crate::aws::CallError;
 use crate::clock::Timestamp;
 
 /// Which condition a grant is under, beside a free slot and no pause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Gate {
     /// A newcomer: nobody may be waiting.
     Newcomer,
@@ -22,7 +22,7 @@ pub enum Gate {
 }
 
 /// What came of a grant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Granting {
     /// The ticket holds now.
     Granted(Head),
@@ -31,7 +31,7 @@ pub enum Granting {
 }
 
 /// Under which condition a holder is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FreeIf<'a> {
     /// Whatever its entry says.
     Any,
@@ -49,7 +49,7 @@ pub enum FreeIf<'a> {
 }
 
 /// What came of freeing a slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Freed {
     /// The slot is free; HEAD as it is now.
     Freed(Head),
@@ -58,7 +58,7 @@ pub enum Freed {
 }
 
 /// What an operator sets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Setting {
     /// How many may hold at once.
     Slots(u32),
@@ -146,7 +146,7 @@ pub trait Queue {
 }
 
 /// What came of recording an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Recorded {
     /// It is recorded.
     Done,
@@ -180,7 +180,7 @@ pub trait Owners {
 }
 
 /// A page of the directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Page<T> {
     /// What is on it.
     pub entries: Vec<T>,
@@ -205,7 +205,7 @@ pub trait Directory {
 }
 
 /// A change that an operator made, for the audit trail.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Audit {
     /// When.
     pub at: Timestamp,

@@ -13,7 +13,7 @@ use crate::aws::CallError;
 pub use sfn::SfnTasks;
 
 /// What came of sending to a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sent {
     /// It was accepted.
     Accepted,
@@ -24,7 +24,7 @@ pub enum Sent {
 }
 
 /// How the task with a token stands, as the execution's history tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// It succeeded: the run went on with what it was sent.
     Succeeded,

@@ -6,7 +6,6 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
@@ -66,9 +65,9 @@ impl Script {
         if self.at < self.path.len() {
             return false;
         }
-        let mut of_tasks: Vec<(u64, u64, i64)> = tasks
+        let mut of_tasks: Vec<(u64, u64, u64, i64)> = tasks
             .iter()
-            .map(|slot| (slot.identity.name, slot.identity.seen, slot.wake.as_millis()))
+            .map(|Slot { identity, wake, .. }| (identity.name, identity.steps, identity.seen, wake.as_millis()))
             .collect();
         of_tasks.sort_unstable();
         let stored = self.look.as_ref().map_or(0, |look| look());
@@ -135,9 +134,9 @@ where
     }
 }
 
-pub(super) fn digest(value: &impl Debug) -> u64 {
+pub(super) fn digest(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    format!("{value:?}").hash(&mut hasher);
+    value.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -5,6 +5,7 @@
 
 pub mod guard;
 pub mod lock;
+pub mod mutants;
 mod records;
 pub mod schedules;
 mod step_functions;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -104,6 +105,11 @@ impl StepFunctions {
         self.now(run).status == Status::Running
     }
 
+    /// Everything, for the comparison of states.
+    pub fn hash(&self, hasher: &mut impl Hasher) {
+        self.past.borrow().hash(hasher);
+    }
+
     fn change(&self, execution: Execution) {
         trace::note(&self.world, || {
             format!(
@@ -128,7 +134,7 @@ impl StepFunctions {
         known.map(|(_, execution)| execution.clone())
     }
 
-    async fn call<T: std::fmt::Debug>(&self, effect: impl FnOnce() -> T) -> Result<T, CallError> {
+    async fn call<T: std::fmt::Debug + std::hash::Hash>(&self, effect: impl FnOnce() -> T) -> Result<T, CallError> {
         self.world.step().await;
         let answer = effect();
         trace::note(&self.world, || format!("states -> {answer:?}"));

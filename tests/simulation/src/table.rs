@@ -28,7 +28,7 @@ pub struct MemoryTable {
 type Watch = Box<dyn Fn(&Items)>;
 
 /// What is stored.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Hash)]
 pub struct Items {
     /// HEAD of each lock.
     pub heads: BTreeMap<LockKey, Head>,
@@ -64,7 +64,11 @@ impl MemoryTable {
     }
 
     /// One call: others may go on before it and after it, and it may fail on either side of its effect.
-    async fn call<T: std::fmt::Debug>(&self, what: &str, effect: impl FnOnce(&mut Items) -> T) -> Result<T, CallError> {
+    async fn call<T: std::fmt::Debug + std::hash::Hash>(
+        &self,
+        what: &str,
+        effect: impl FnOnce(&mut Items) -> T,
+    ) -> Result<T, CallError> {
         self.world.step().await;
         self.fail()?;
         let answer = effect(&mut self.items.borrow_mut());

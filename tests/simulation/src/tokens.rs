@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use signalbox::simulation::World;
 use crate::{StepFunctions, Trouble, trace};
 
 /// How the task with a token stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// It waits.
     Waiting,
@@ -27,7 +28,7 @@ pub enum Standing {
     Void,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 struct Issued {
     run: ExecutionArn,
     redrive: u32,
@@ -106,15 +107,20 @@ impl Tokens {
         task.standing == Standing::Waiting && self.sfn.runs(&task.run) && run.redrive == task.redrive
     }
 
+    /// Whether the token was ever issued.
+    #[must_use]
+    pub fn is_known(&self, token: &TaskToken) -> bool {
+        self.issued.borrow().contains_key(token.secret())
+    }
+
     /// The attempt is given up, unless it has ended.
     pub fn void(&self, token: &TaskToken) {
         self.end(token, Standing::Void);
     }
 
     /// Everything, for the comparison of states.
-    #[must_use]
-    pub fn text(&self) -> String {
-        format!("{:?}", self.issued.borrow())
+    pub fn hash(&self, hasher: &mut impl Hasher) {
+        self.issued.borrow().hash(hasher);
     }
 
     fn end(&self, token: &TaskToken, standing: Standing) -> bool {

@@ -1,0 +1,286 @@
+//! Ways to break the lock protocol, each of which the simulation notices.
+
+use crate::lock::Scenario;
+
+/// A way to break it.
+#[derive(Debug, Clone, Copy)]
+pub struct Mutant {
+    /// Its name.
+    pub name: &'static str,
+    /// What is wrong with it.
+    pub what: &'static str,
+    /// What is replaced: file, text, by what. Each text is there once.
+    pub edits: &'static [(&'static str, &'static str, &'static str)],
+    /// Which schedules are most likely to notice.
+    pub scenario: Scenario,
+}
+
+const ACQUIRE: &str = "shared/src/lock/acquire.rs";
+const DELIVER: &str = "shared/src/lock/deliver.rs";
+const LOCK_RS: &str = "shared/src/lock.rs";
+const PROMOTE: &str = "shared/src/lock/promote.rs";
+const REDRIVE: &str = "shared/src/lock/redrive.rs";
+const RELEASE: &str = "shared/src/lock/release.rs";
+const SETTLE: &str = "shared/src/lock/settle.rs";
+const SWEEP: &str = "shared/src/lock/sweep.rs";
+/// The conditions of the store, which the adapter to DynamoDB writes as expressions.
+const TABLE: &str = "tests/simulation/src/table.rs";
+
+/// All of them.
+pub const LOCK: &[Mutant] = &[
+    Mutant {
+        name: "closed-frees-without-by",
+        what: "a closed token frees the slot whoever has the grant by now",
+        edits: &[(DELIVER, "FreeIf::By(&self.me)", "FreeIf::Any")],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "closed-frees-after-take-over",
+        what: "a closed token after a take-over frees the slot, while the run may be working in it",
+        edits: &[(
+            ACQUIRE,
+            "            Sent::Closed | Sent::Unknown(_) => Acquired::Unsettled,\n        }))",
+            "            Sent::Closed => {\n                self.give_back(owner, FreeIf::By(&self.me)).await?;\n                \
+             Acquired::Gone\n            }\n            Sent::Unknown(_) => Acquired::Unsettled,\n        }))",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "take-over-without-condition",
+        what: "a take-over goes on although the grant was freed meanwhile",
+        edits: &[(
+            ACQUIRE,
+            "        {\n            return Ok(None);\n        }\n        let Some(token) = &owner.token else {",
+            "        {}\n        let Some(token) = &owner.token else {",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "older-attempt-overwrites",
+        what: "a late older attempt puts its dead token in the place of the newer one's",
+        edits: &[(
+            ACQUIRE,
+            "        if found.attempt >= attempt {\n            return Ok(Relation::Sibling);",
+            "        if found.attempt >= attempt {\n            return Ok(Relation::Retries);",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "newcomers-pass",
+        what: "a newcomer takes a free slot although others wait",
+        edits: &[(
+            ACQUIRE,
+            "        let head = match self.try_grant(owner, Gate::Newcomer).await? {\n            Granting::Granted(head) => \
+             return self.deliver_own(owner, &head).await.map(Some),",
+            "        let head = match self.try_grant(owner, Gate::Regain).await? {\n            Granting::Granted(head) => \
+             return self.deliver_own(owner, &head).await.map(Some),",
+        )],
+        scenario: Scenario::NoSweep,
+    },
+    Mutant {
+        name: "occupancy-unchecked",
+        what: "a grant does not look whether a slot is free",
+        edits: &[(
+            TABLE,
+            "let met = head.has_room() && !head.paused",
+            "let met = !head.paused",
+        )],
+        scenario: Scenario::NoSweep,
+    },
+    Mutant {
+        name: "no-hand-over",
+        what: "a release does not hand over (without sweeps)",
+        edits: &[(
+            RELEASE,
+            "            && head.contended\n",
+            "            && false\n            && head.contended\n",
+        )],
+        scenario: Scenario::NoSweep,
+    },
+    Mutant {
+        name: "contended-before-wait",
+        what: "the lock says that there are waiters before the waiter is in the queue (without sweeps)",
+        edits: &[
+            (
+                ACQUIRE,
+                "        store.enqueue(&waiter).await?;\n",
+                "        store.contend(lock, self.now()).await?;\n",
+            ),
+            (
+                ACQUIRE,
+                "        // Only now: set earlier, a promoter that sees an empty queue clears it, and nobody wakes this waiter.\n        \
+                 store.contend(lock, self.now()).await?;\n",
+                "        store.enqueue(&waiter).await?;\n",
+            ),
+        ],
+        scenario: Scenario::NoSweep,
+    },
+    Mutant {
+        name: "one-fresh-look",
+        what: "an end is believed at first sight",
+        edits: &[(
+            LOCK_RS,
+            "pub const END_SETTLES: Duration = Duration::from_secs(10);",
+            "pub const END_SETTLES: Duration = Duration::from_secs(0);",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "late-end-frees-redriven",
+        what: "the late event of a failure frees the hold of the run that was redriven since",
+        edits: &[
+            (
+                RELEASE,
+                "owner.attempt.redrive > end.redrive || end.stopped",
+                "end.stopped",
+            ),
+            (
+                RELEASE,
+                "held.redrive > end.redrive || too_young(held)",
+                "too_young(held)",
+            ),
+            (
+                TABLE,
+                "held.redrive <= redrive && held.entered <= stopped",
+                "held.redrive <= redrive.max(9) && stopped == stopped",
+            ),
+        ],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "calm-without-generation",
+        what: "a promoter clears `contended` although somebody has queued since it looked",
+        edits: &[(
+            TABLE,
+            "Some(head) if head.generation == generation => {",
+            "Some(head) if generation < u64::MAX => {",
+        )],
+        scenario: Scenario::NoSweep,
+    },
+    Mutant {
+        name: "closed-token-not-read-again",
+        what: "whoever finds a closed token does not look whether a retry has a token of its own",
+        edits: &[(
+            DELIVER,
+            "&& now.token != owner.token => {",
+            "&& now.token != owner.token && false => {",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "left-over-place-granted",
+        what: "a place in the queue is granted although its run has released",
+        edits: &[(
+            PROMOTE,
+            "owner.ticket == waiter.ticket && owner.wish == Wish::Open",
+            "owner.ticket == waiter.ticket || owner.wish == Wish::Open",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "place-taken-before-it-is-known",
+        what: "a run waits in a place that its OWNER does not name",
+        edits: &[(
+            ACQUIRE,
+            "        if !store.reown(owner, &placed, self.now()).await? {\n            return Ok(None);\n        }\n",
+            "",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "settle-frees-on-closed",
+        what: "the sweep frees a slot because its token is closed",
+        edits: &[(
+            SETTLE,
+            "Sent::Closed => self.locks.tasks.outcome(&owner.hold.execution, token).await?,",
+            "Sent::Closed => Outcome::Failed,",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "settle-never",
+        what: "nobody finds out about grants whose delivery got lost",
+        edits: &[(
+            SWEEP,
+            "} else if !holder.confirmed && settled",
+            "} else if !holder.confirmed && settled && false",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "settle-at-once",
+        what: "a grant is taken for lost while its maker delivers it",
+        edits: &[(
+            LOCK_RS,
+            "pub const GRANT_SETTLES: Duration = Duration::from_secs(60);",
+            "pub const GRANT_SETTLES: Duration = Duration::from_secs(0);",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "lost-not-kept",
+        what: "a run that fails while it holds is not remembered",
+        edits: &[(
+            RELEASE,
+            "let lost = owner.wish == Wish::Lost || (held.is_some() && end.redrivable);",
+            "let lost = owner.wish == Wish::Lost && held.is_some() && end.redrivable;",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "redriven-not-kept",
+        what: "a run that was redriven before its end was heard of is not marked",
+        edits: &[(
+            REDRIVE,
+            "                if let Some(held) = held.filter(|held| held.redrive < redrive) {",
+            "                if let Some(held) = held.filter(|held| held.redrive > redrive) {",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "redriven-not-swept",
+        what: "a redriven run whose event got lost is not looked for",
+        edits: &[(SWEEP, "        self.sweep_lost(&mut swept).await?;\n", "")],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "dead-waiters-stay",
+        what: "those who died in the queue are not taken out of it",
+        edits: &[(
+            SWEEP,
+            "                alive |= !self.is_dead(waiter).await?;",
+            "                alive |= !waiter.hold.lock.as_str().is_empty();",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "queue-without-contended-stays",
+        what: "a waiter of whom the lock does not know is not found",
+        edits: &[(
+            SWEEP,
+            "        if waits && !head.contended {",
+            "        if waits && !head.contended && false {",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "release-frees-a-later-hold",
+        what: "a late release frees what its run has acquired since",
+        edits: &[(
+            TABLE,
+            "            if entered.is_some_and(|entered| owner.attempt.entered > entered) {\n                return None;\n            }\n",
+            "",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "sibling-taken-for-a-retry",
+        what: "a branch takes the hold of another one that entered in the same millisecond",
+        edits: &[(
+            ACQUIRE,
+            "            Sent::Accepted => return Ok(Relation::Sibling),",
+            "            Sent::Accepted if !retries => return Ok(Relation::Sibling),\n            Sent::Accepted => {}",
+        )],
+        scenario: Scenario::Branches,
+    },
+];
