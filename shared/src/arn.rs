@@ -32,6 +32,25 @@ impl ExecutionArn {
     /// Refused, each with its own words: EXPRESS executions, children of a Distributed Map, ARNs of state machines,
     /// versions and aliases, anything longer than 256 characters and names with characters that Step Functions forbids.
     pub fn parse(text: &str) -> Result<Self, ArnError> {
+        let arn = Self::parse_with_children(text)?;
+        match arn.is_map_child() {
+            false => Ok(arn),
+            true => Err(ArnError {
+                found: format!(
+                    "{} is a child execution of a Distributed Map; call from the execution that started the Map",
+                    quoted(text)
+                ),
+                wanted: EXECUTION,
+            }),
+        }
+    }
+
+    /// The same, where children of a Distributed Map are welcome: executions of their own, which can be described, but
+    /// are listed with their Map Run alone.
+    ///
+    /// Source of their ARN, `…:execution:MACHINE/LABEL:NAME`: Step Functions developer guide, "Viewing a Distributed Map
+    /// Run execution".
+    pub fn parse_with_children(text: &str) -> Result<Self, ArnError> {
         let wrong = |found: String| ArnError {
             found,
             wanted: EXECUTION,
@@ -39,13 +58,9 @@ impl ExecutionArn {
         let parts = Parts::split(text).map_err(wrong)?;
         match (parts.kind, parts.rest.as_slice()) {
             ("execution", [machine, name]) => {
-                if machine.contains('/') {
-                    return Err(wrong(format!(
-                        "{} is a child execution of a Distributed Map; call from the execution that started the Map",
-                        quoted(text)
-                    )));
-                }
+                let (machine, label) = machine.split_once('/').unwrap_or((machine, "-"));
                 check_name("state machine", machine).map_err(wrong)?;
+                check_name("map", label).map_err(wrong)?;
                 check_name("execution", name).map_err(wrong)?;
                 Ok(Self {
                     text: text.to_owned(),
@@ -68,6 +83,12 @@ impl ExecutionArn {
             ))),
             _ => Err(wrong(format!("{} is not an execution's ARN", quoted(text)))),
         }
+    }
+
+    /// Whether it is a child of a Distributed Map.
+    #[must_use]
+    pub fn is_map_child(&self) -> bool {
+        self.text.contains('/')
     }
 
     /// The whole ARN.
@@ -230,6 +251,19 @@ mod tests {
     use super::*;
 
     const RUN: &str = "arn:aws-us-gov:states:us-gov-west-1:123456789012:execution:orders-nightly:run-1";
+
+    #[test]
+    fn a_child_of_a_distributed_map_is_an_execution_of_its_own() {
+        let text = "arn:aws:states:us-east-1:123456789012:execution:orders/each-file:0f3e";
+        let child = ExecutionArn::parse_with_children(text).unwrap();
+        assert_eq!(
+            (child.as_str(), child.name(), child.machine().name()),
+            (text, "0f3e", "orders")
+        );
+        assert!(child.is_map_child());
+        assert!(ExecutionArn::parse(text).is_err());
+        assert!(ExecutionArn::parse_with_children(&text.replace("each-file", "")).is_err());
+    }
 
     #[test]
     fn an_execution_knows_its_name_and_its_machine() {

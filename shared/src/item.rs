@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
 
     /// An execution's ARN.
     pub fn execution(self, name: &str) -> Result<ExecutionArn, CallError> {
-        ExecutionArn::parse(self.text(name)?).map_err(|error| self.unreadable(name, error.to_string()))
+        ExecutionArn::parse_with_children(self.text(name)?).map_err(|error| self.unreadable(name, error.to_string()))
     }
 
     /// `None` if the attribute is missing.

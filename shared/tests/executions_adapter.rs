@@ -232,7 +232,11 @@ async fn only_an_aborted_execution_was_stopped_with_its_error() {
         ("HIBERNATING", None),
     ] {
         let changes = json!({"status": status, "stopDate": 1_769_832_020, "error": "Operator.Stopped"});
-        assert_eq!(describe(changes).await.aborted_with.as_deref(), aborted_with, "{status}");
+        assert_eq!(
+            describe(changes).await.aborted_with.as_deref(),
+            aborted_with,
+            "{status}"
+        );
     }
     for error in [json!(null), json!("")] {
         let changes = json!({"status": "ABORTED", "stopDate": 1_769_832_020, "error": error});

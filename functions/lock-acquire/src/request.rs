@@ -65,7 +65,7 @@ pub enum Ask {
 impl Ask {
     /// Checks a request. `may_stop`: whether the stack lets the function stop executions.
     pub fn read(request: Request, may_stop: bool) -> Result<Self, BadRequest> {
-        let execution = ExecutionArn::parse(&request.execution_arn)
+        let execution = ExecutionArn::parse_with_children(&request.execution_arn)
             .map_err(|error| BadRequest::new("executionArn", error.to_string()))?;
         let lock = LockKey::parse(&request.lock).map_err(|error| BadRequest::new("lock", error.to_string()))?;
         let name = HoldName::parse(&request.hold).map_err(|error| BadRequest::new("hold", error.to_string()))?;

@@ -234,7 +234,8 @@ impl Request {
             .execution_arn
             .as_deref()
             .ok_or_else(|| missing("executionArn", "the ARN of the run"))?;
-        let execution = ExecutionArn::parse(arn).map_err(|error| BadRequest::new("executionArn", error.to_string()))?;
+        let execution = ExecutionArn::parse_with_children(arn)
+            .map_err(|error| BadRequest::new("executionArn", error.to_string()))?;
         let name = HoldName::parse(self.hold.as_deref().unwrap_or_default())
             .map_err(|error| BadRequest::new("hold", error.to_string()))?;
         Ok(Hold { execution, lock, name })

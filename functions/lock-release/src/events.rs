@@ -70,9 +70,9 @@ impl Change {
             _ => return Ok(None),
         };
         let arn = detail["executionArn"].as_str().unwrap_or_default();
-        match ExecutionArn::parse(arn) {
+        match ExecutionArn::parse_with_children(arn) {
             Ok(execution) => Ok(Some(Self { execution, kind })),
-            // An execution that cannot hold a lock: a child of a Distributed Map, say.
+            // An execution that cannot hold a lock.
             Err(error) if arn.starts_with("arn:") => {
                 tracing::info!(executionArn = arn, %error, "ignored");
                 Ok(None)
@@ -147,7 +147,7 @@ mod tests {
         let child = "arn:aws:states:us-east-1:123456789012:execution:m/map:r";
         assert_eq!(
             read(json!({"status": "FAILED", "executionArn": child, "stopDate": 1})).map(|change| change.is_some()),
-            Ok(false)
+            Ok(true)
         );
         assert!(
             read(json!({"status": "FAILED", "executionArn": RUN}))

@@ -77,7 +77,7 @@ impl TryFrom<Request> for Release {
     type Error = BadRequest;
 
     fn try_from(request: Request) -> Result<Self, BadRequest> {
-        let execution = ExecutionArn::parse(&request.execution_arn)
+        let execution = ExecutionArn::parse_with_children(&request.execution_arn)
             .map_err(|error| BadRequest::new("executionArn", error.to_string()))?;
         let lock = LockKey::parse(&request.lock).map_err(|error| BadRequest::new("lock", error.to_string()))?;
         let name = HoldName::parse(&request.hold).map_err(|error| BadRequest::new("hold", error.to_string()))?;

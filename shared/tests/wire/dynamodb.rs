@@ -38,19 +38,20 @@ pub(crate) fn with(item: &Value, changes: &Value) -> Value {
 const EXPRESSIONS: [&str; 3] = ["UpdateExpression", "ConditionExpression", "KeyConditionExpression"];
 
 /// What has a meaning of its own in an expression.
-const KEYWORDS: [&str; 12] = [
+const KEYWORDS: [&str; 13] = [
     "SET",
     "REMOVE",
     "ADD",
+    "DELETE",
     "AND",
     "OR",
     "NOT",
+    "BETWEEN",
     "size",
     "attribute_exists",
     "attribute_not_exists",
     "begins_with",
     "if_not_exists",
-    "DELETE",
 ];
 
 /// Attributes that expressions name as they are: none is on DynamoDB's list of reserved words. Others take an alias.
@@ -171,11 +172,12 @@ fn split_at_commas(text: &str) -> Vec<String> {
 
 /// A query goes on at a key of what it looks at: of the index if it has one, of the same partition, behind the same prefix.
 fn start_faults(body: &Value) -> Vec<String> {
-    let Value::Object(start) = &body["ExclusiveStartKey"] else {
+    let start = &body["ExclusiveStartKey"];
+    let Some(key) = start.as_object() else {
         return Vec::new();
     };
     let mut faults = Vec::new();
-    let names: BTreeSet<&str> = start.keys().map(String::as_str).collect();
+    let names: BTreeSet<&str> = key.keys().map(String::as_str).collect();
     let wanted = match body["IndexName"].is_string() {
         true => BTreeSet::from(["active", "due", "pk", "sk"]),
         false => BTreeSet::from(["pk", "sk"]),
@@ -184,15 +186,18 @@ fn start_faults(body: &Value) -> Vec<String> {
         faults.push(format!("it starts at {names:?}, which is no key"));
     }
     let values = &body["ExpressionAttributeValues"];
-    let within = match body["KeyConditionExpression"].as_str().unwrap_or_default() {
-        condition if condition.starts_with("pk = :pk AND begins_with(sk, ") => {
-            let prefix = condition
-                .split([' ', ')'])
-                .find(|word| word.starts_with(':') && *word != ":pk");
-            let prefix = values[prefix.unwrap_or_default()]["S"].as_str().unwrap_or("?");
-            start["pk"] == values[":pk"] && start["sk"]["S"].as_str().is_some_and(|sk| sk.starts_with(prefix))
+    let sk = start["sk"]["S"].as_str().unwrap_or_default();
+    let value = |name: &str| values[name]["S"].as_str().unwrap_or("?");
+    let condition = body["KeyConditionExpression"].as_str().unwrap_or_default();
+    let within = match *words(condition).iter().map(String::as_str).collect::<Vec<_>>() {
+        ["pk", ":pk", "AND", "begins_with", "sk", prefix] => {
+            start["pk"] == values[":pk"] && sk.starts_with(value(prefix))
         }
-        _ => start["active"] == values[":kind"],
+        ["pk", ":pk", "AND", "sk", "BETWEEN", first, "AND", last] => {
+            start["pk"] == values[":pk"] && (value(first)..=value(last)).contains(&sk)
+        }
+        ["#active", kind, ..] => start["active"] == values[kind],
+        _ => false,
     };
     if !within {
         faults.push("it starts outside of what it looks at".to_owned());

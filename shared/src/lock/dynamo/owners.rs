@@ -221,7 +221,7 @@ fn read_owner(api: &'static str, item: &Item) -> Result<Owner, CallError> {
 pub(super) fn hold_of(pk: &str, sk: &str) -> Option<Hold> {
     let (name, lock) = sk.strip_prefix(PREFIX)?.split_once('#')?;
     Some(Hold {
-        execution: ExecutionArn::parse(pk.strip_prefix("RUN#")?).ok()?,
+        execution: ExecutionArn::parse_with_children(pk.strip_prefix("RUN#")?).ok()?,
         lock: LockKey::any(lock).ok()?,
         name: HoldName::parse(name).ok()?,
     })

@@ -34,7 +34,7 @@ pub enum Small {
     Crash,
     /// Two runs come at once, and one's state gives its invocation up at any point, while that goes on.
     GivesUp,
-    /// Of three runs one is stopped at any point.
+    /// While one run holds, another one comes, which is stopped at any point; everybody hears of it.
     Stopped,
     /// A run that holds fails, and is redriven, while another one waits; the events come in any order.
     Redrive,
@@ -150,7 +150,7 @@ impl Model {
                     model.spawn_sweeps();
                 }
                 Small::Stopped => {
-                    model.spawn_runs(3);
+                    model.spawn_runs(2);
                     model.spawn_stop();
                 }
                 Small::Redrive => model.spawn_redrive(),
