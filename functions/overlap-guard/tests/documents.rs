@@ -71,6 +71,7 @@ fn both_states_ask_what_the_function_understands() {
         "stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:orders",
         "enteredTime": "2026-01-31T04:00:12.345Z",
         "retryCount": 0,
+        "redriveCount": 0,
     });
     for block in code_blocks(README) {
         let Some(state) = block.get("One run at a time") else {

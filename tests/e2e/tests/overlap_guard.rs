@@ -329,12 +329,14 @@ async fn every_permission_in_the_template_is_needed() -> Tested {
         "states:ListExecutions",
         "states:StopExecution",
         "dynamodb:BatchGetItem",
-        "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
     ];
-    let granted: Vec<&str> = template
+    let begin = template.find("\n  OverlapGuardFunction:").expect("the function");
+    let end = template.find("\n  OverlapGuardLogGroup:").expect("what comes after it");
+    let (own, (before, after)) = (&template[begin..end], (&template[..begin], &template[end..]));
+    let granted: Vec<&str> = own
         .lines()
         .map(|line| line.trim().trim_start_matches("- ").trim_start_matches("Action: "))
         .filter(|line| (line.starts_with("states:") || line.starts_with("dynamodb:")) && !line.contains(' '))
@@ -342,11 +344,16 @@ async fn every_permission_in_the_template_is_needed() -> Tested {
     assert_eq!(granted.len(), actions.len(), "the template grants {granted:?}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     try_join_all(actions.iter().map(|action| async move {
-        assert!(granted_once(template, action), "{action} stands once in the template");
+        assert!(granted_once(own, action), "{action} stands once in the template");
         let without = folder.join(format!("without-{}.yaml", action.replace(':', "-")));
         std::fs::write(
             &without,
-            template.replace(action, "states:ValidateStateMachineDefinition"),
+            [
+                before,
+                &own.replace(action, "states:ValidateStateMachineDefinition"),
+                after,
+            ]
+            .concat(),
         )
         .expect("written");
         let stack = Stack::new("signalbox", &without).parameter("AllowStopExecution", "true");
@@ -437,8 +444,8 @@ async fn a_run_on_its_own_costs_four_writes_and_one_read() -> Tested {
     let calls = fleet.account.calls().await?;
     let by_functions = |api: &str| calls.get(api).map_or(0, |calls| calls.functions);
     for (api, times) in [
-        ("DynamoDB.PutItem", 3),
-        ("DynamoDB.UpdateItem", 1),
+        ("DynamoDB.PutItem", 1),
+        ("DynamoDB.UpdateItem", 3),
         ("DynamoDB.DeleteItem", 0),
         ("DynamoDB.GetItem", 1),
         ("DynamoDB.BatchGetItem", 0),

@@ -19,7 +19,7 @@ use simulation::lock::Scenario;
 use simulation::mutants::{LOCK, Mutant};
 
 /// Schedules that a mutant may survive of each kind.
-const SCHEDULES: &str = "20000";
+const SCHEDULES: &str = "60000";
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
