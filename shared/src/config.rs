@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`TABLE_NAME`] | the fleet's table | all |
 //! | [`ALLOW_STOP_EXECUTION`] | the stack's parameter `AllowStopExecution` | `overlap-guard`, `lock-acquire` |
+//! | [`PIPELINE_NAME_PREFIX`] | the stack's parameter of that name; may be empty | `lock-acquire` |
 //! | [`STOP_WITHOUT_LOCK`] | the stack's parameter `StopRedrivenWithoutLock` | `lock-release` |
 //!
 //! [`aws`](crate::aws) takes the SDK's own from it: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
@@ -17,6 +18,9 @@ pub const TABLE_NAME: &str = "SIGNALBOX_TABLE_NAME";
 
 /// Whether the function may stop executions: `true` or `false`.
 pub const ALLOW_STOP_EXECUTION: &str = "SIGNALBOX_ALLOW_STOP_EXECUTION";
+
+/// What the names of the state machines begin with that the fleet sees.
+pub const PIPELINE_NAME_PREFIX: &str = "SIGNALBOX_PIPELINE_NAME_PREFIX";
 
 /// Whether a redriven run may be stopped that lost its lock to another: `true` or `false`.
 pub const STOP_WITHOUT_LOCK: &str = "SIGNALBOX_STOP_WITHOUT_LOCK";

@@ -11,7 +11,13 @@ use crate::request::{Ask, Request};
 
 /// The function as it runs on Lambda.
 #[derive(Debug)]
-pub struct LockAcquire(pub AwsLocks);
+pub struct LockAcquire {
+    /// The protocol.
+    pub locks: AwsLocks,
+    /// What the names of the pipelines begin with that the fleet sees: a run of another one would hold its lock after its
+    /// end, as nobody could see that it has ended.
+    pub prefix: String,
+}
 
 /// What the invocation itself answers. The task hears of the lock by its token.
 #[derive(Debug, Serialize)]
@@ -28,16 +34,28 @@ impl Handler for LockAcquire {
     type Failure = Error;
 
     async fn handle(&self, request: Request, invocation: &Invocation) -> Result<Answer, Error> {
-        let ask = Ask::read(request, self.0.may_stop)?;
-        let session = self.0.session(invocation.deadline);
+        let ask = Ask::read(request, self.locks.may_stop)?;
+        let run = &ask.hold().execution;
+        if !run.machine().name().starts_with(&self.prefix) {
+            return Err(Error::Unseen {
+                run: run.clone(),
+                prefix: self.prefix.clone(),
+            });
+        }
+        let session = self.locks.session(invocation.deadline);
         let acquired = match ask {
             Ask::Acquire(ask) => {
                 invocation.about(ask.hold.execution.as_str());
                 within(invocation, session.acquire(&ask)).await
             }
-            Ask::Assert { hold, token, redrive } => {
+            Ask::Assert {
+                hold,
+                token,
+                redrive,
+                entered,
+            } => {
                 invocation.about(hold.execution.as_str());
-                within(invocation, session.assert(&hold, &token, redrive)).await
+                within(invocation, session.assert(&hold, &token, redrive, entered)).await
             }
         };
         let outcome = match acquired.unwrap_or_else(|| Err(Error::slow()))? {

@@ -59,10 +59,21 @@ pub enum Ask {
         token: TaskToken,
         /// How often the run was redriven.
         redrive: u32,
+        /// When it entered the state that asserts.
+        entered: Timestamp,
     },
 }
 
 impl Ask {
+    /// What is to be held.
+    #[must_use]
+    pub fn hold(&self) -> &Hold {
+        match self {
+            Self::Acquire(ask) => &ask.hold,
+            Self::Assert { hold, .. } => hold,
+        }
+    }
+
     /// Checks a request. `may_stop`: whether the stack lets the function stop executions.
     pub fn read(request: Request, may_stop: bool) -> Result<Self, BadRequest> {
         let execution = ExecutionArn::parse_with_children(&request.execution_arn)
@@ -82,7 +93,7 @@ impl Ask {
         })?;
         let hold = Hold { execution, lock, name };
         if request.assert {
-            return Self::asserting(&request, hold, token);
+            return Self::asserting(&request, hold, token, entered);
         }
         let on_busy = on_busy(&request, may_stop)?;
         let priority = request.priority.map(Priority::new).transpose();
@@ -104,7 +115,7 @@ impl Ask {
         })))
     }
 
-    fn asserting(request: &Request, hold: Hold, token: TaskToken) -> Result<Self, BadRequest> {
+    fn asserting(request: &Request, hold: Hold, token: TaskToken, entered: Timestamp) -> Result<Self, BadRequest> {
         let wrong = [
             ("priority", request.priority.is_some()),
             ("onBusy", request.on_busy.is_some()),
@@ -123,7 +134,12 @@ impl Ask {
                 "is missing; with assert it is required, in ASL $$.Execution.RedriveCount",
             )
         })?;
-        Ok(Self::Assert { hold, token, redrive })
+        Ok(Self::Assert {
+            hold,
+            token,
+            redrive,
+            entered,
+        })
     }
 }
 

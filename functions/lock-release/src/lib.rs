@@ -6,7 +6,7 @@ pub mod request;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
-use signalbox::clock::Clock;
+use signalbox::clock::Timestamp;
 use signalbox::lock::release::Released;
 use signalbox::lock::sweep::Swept;
 use signalbox::lock::{AwsLocks, Error};
@@ -126,7 +126,8 @@ impl LockRelease {
         match change.kind {
             events::Kind::Ended(end) => session.ended(&change.execution, end).await,
             events::Kind::Redriven { redrive, since } => {
-                let since = since.unwrap_or_else(|| self.0.clock.now());
+                // Without it the hold keeps the time that it has.
+                let since = since.unwrap_or(Timestamp::from_millis(0));
                 session.redriven(&change.execution, redrive, since).await
             }
         }

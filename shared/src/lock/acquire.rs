@@ -135,6 +135,12 @@ where
                 Relation::Retries => Owner {
                     attempt,
                     token: Some(ask.token.clone()),
+                    // It keeps its place in the queue. Without one it has nothing to keep, and what a predecessor that
+                    // goes on may still be granted is not its own.
+                    ticket: match found.place {
+                        Some(_) => found.ticket.clone(),
+                        None => fresh.ticket.clone(),
+                    },
                     ..found.clone()
                 },
                 Relation::Sibling => {
@@ -232,7 +238,7 @@ where
         }
         match ask.on_busy {
             OnBusy::Wait | OnBusy::ReplaceWaiting | OnBusy::CancelHolder => self.queue_up(ask, owner, &head).await,
-            OnBusy::Fail | OnBusy::Skip => self.refuse_unless_freed(ask, owner, &head, None).await.map(Some),
+            OnBusy::Fail | OnBusy::Skip => self.refuse_unless_freed(ask, owner, &head, None).await,
         }
     }
 
@@ -310,6 +316,11 @@ where
         let Some((ticket, holder)) = leftover else {
             return Ok(false);
         };
+        // If a later attempt has asked meanwhile, this one is the leftover.
+        let now = self.locks.store.owner(hold).await?;
+        if now.is_none_or(|now| now.ticket != owner.ticket) {
+            return Ok(true);
+        }
         let freed = self
             .locks
             .store
@@ -336,12 +347,12 @@ where
                     lock: lock.clone(),
                     waiting,
                 };
-                return self.refuse_unless_freed(ask, owner, head, Some(full)).await.map(Some);
+                return self.refuse_unless_freed(ask, owner, head, Some(full)).await;
             }
         }
         let arrival = store.arrive(lock, self.now()).await?;
         let place = match ask.on_busy {
-            OnBusy::CancelHolder => Place::at_front(arrival),
+            OnBusy::CancelHolder => Place::ahead(arrival),
             _ => Place::by_arrival(ask.priority, arrival),
         };
         let placed = Owner {
@@ -364,13 +375,14 @@ where
             place: place.clone(),
             since: owner.since,
             until: ask.max_wait.map(|most| owner.since.after(most)),
+            by: self.me.clone(),
         };
         store.enqueue(&waiter).await?;
         // Only now: set earlier, a promoter that sees an empty queue clears it, and nobody wakes this waiter.
         store.contend(lock, self.now()).await?;
         match ask.on_busy {
             OnBusy::ReplaceWaiting => self.replace_waiting(ask, place).await?,
-            OnBusy::CancelHolder => self.cancel_holder(ask).await?,
+            OnBusy::CancelHolder => self.cancel_holder(ask, owner).await?,
             OnBusy::Wait | OnBusy::Fail | OnBusy::Skip => {}
         }
         let granted = self.promote(lock, None).await?;
@@ -387,7 +399,7 @@ where
         owner: &Owner,
         head: &Head,
         full: Option<Error>,
-    ) -> Result<Acquired, Error> {
+    ) -> Result<Option<Acquired>, Error> {
         let lock = &ask.hold.lock;
         for (_, holder) in head.by_age().into_iter().take(LOOKED_AT) {
             if self.end_if_over(lock, holder).await? {
@@ -396,10 +408,15 @@ where
         }
         self.promote(lock, None).await?;
         let head = match self.try_grant(owner, Gate::Newcomer).await? {
-            Granting::Granted(head) => return self.deliver_own(owner, &head).await,
+            Granting::Granted(head) => return self.deliver_own(owner, &head).await.map(Some),
             Granting::Refused(head) => head,
         };
-        self.give_up(owner).await?;
+        if let Some(holder) = head.holders.get(&owner.ticket) {
+            return self.take_over(owner, holder, &head).await;
+        }
+        if !self.give_up(owner).await? {
+            return Ok(None);
+        }
         if let Some(full) = full {
             return Err(full);
         }
@@ -409,11 +426,11 @@ where
                 .tasks
                 .succeed(&ask.token, &super::deliver::skipped(&ask.hold))
                 .await?;
-            return Ok(match sent {
+            return Ok(Some(match sent {
                 Sent::Accepted => Acquired::Skipped,
                 Sent::Closed => Acquired::Gone,
                 Sent::Unknown(error) => return Err(error.into()),
-            });
+            }));
         }
         if head.paused {
             return Err(Error::Paused { lock: lock.clone() });
@@ -425,14 +442,22 @@ where
         })
     }
 
-    /// The run does not want the lock any more.
-    async fn give_up(&self, owner: &Owner) -> Result<(), Error> {
+    /// The run does not want the lock any more. `false`: it has been granted it at this moment, by an invocation that does
+    /// the same as this one.
+    async fn give_up(&self, owner: &Owner) -> Result<bool, Error> {
+        let store = &self.locks.store;
         let released = Owner {
             wish: Wish::Released,
             ..owner.clone()
         };
-        self.locks.store.reown(owner, &released, self.now()).await?;
-        Ok(())
+        store.reown(owner, &released, self.now()).await?;
+        // From here on nobody delivers a grant of this ticket; one that was made before is found.
+        let head = self.head_of(&owner.hold).await?;
+        if !head.is_some_and(|head| head.holders.contains_key(&owner.ticket)) {
+            return Ok(true);
+        }
+        store.reown(&released, owner, self.now()).await?;
+        Ok(false)
     }
 
     /// If the holder's run has ended, gives back what it has.
@@ -451,6 +476,10 @@ where
 
     /// Fails those who came earlier and have no higher priority, but not this run's own.
     async fn replace_waiting(&self, ask: &Acquire, place: &Place) -> Result<(), Error> {
+        if !place.is_by_arrival() {
+            // An operator has moved it since: it is before all of them.
+            return Ok(());
+        }
         let lowest = Place::by_arrival(ask.priority, 0);
         let mut after = Some(lowest);
         loop {
@@ -481,19 +510,20 @@ where
         }
     }
 
-    /// Stops the execution that has held the lock longest, unless a slot is free or it is this run itself.
-    async fn cancel_holder(&self, ask: &Acquire) -> Result<(), Error> {
+    /// Stops the execution that has held the lock longest, unless a slot is free, or grants are paused, or it is this run
+    /// itself. Only one that held it before this run first asked: a retry stops nobody else.
+    async fn cancel_holder(&self, ask: &Acquire, owner: &Owner) -> Result<(), Error> {
         let Some(head) = self.head_of(&ask.hold).await? else {
             return Ok(());
         };
-        if head.has_room() {
+        if head.has_room() || head.paused {
             return Ok(());
         }
         let oldest = head
             .by_age()
             .into_iter()
             .map(|(_, holder)| holder)
-            .find(|holder| holder.execution != ask.hold.execution);
+            .find(|holder| holder.execution != ask.hold.execution && holder.since < owner.since);
         let Some(holder) = oldest else { return Ok(()) };
         let cause = format!(
             "{} of {} took the lock {} from it (onBusy: cancelHolder).",
@@ -510,10 +540,16 @@ where
     }
 
     /// A run that was redriven into a section that the lock protects makes sure that it still holds it. `redrive`: how
-    /// often it was redriven.
+    /// often it was redriven; `entered`: when it entered the state that asserts.
     ///
     /// It does, or is given the lock again; else it is an error. From then on no late word of an earlier failure frees it.
-    pub async fn assert(&self, hold: &Hold, token: &TaskToken, redrive: u32) -> Result<Acquired, Error> {
+    pub async fn assert(
+        &self,
+        hold: &Hold,
+        token: &TaskToken,
+        redrive: u32,
+        entered: Timestamp,
+    ) -> Result<Acquired, Error> {
         let not_held = || Error::NotHeld {
             run: hold.execution.clone(),
             lock: hold.lock.clone(),
@@ -529,12 +565,12 @@ where
                 .and_then(|head| Some((head, head.holders.get(&owner.ticket)?)));
             let fence = match held {
                 Some((head, holder)) if owner.wish == Wish::Open => {
-                    if owner.attempt.redrive < redrive && !self.keep(&owner, holder, redrive, self.now()).await? {
+                    if owner.attempt.redrive < redrive && !self.keep(&owner, holder, redrive, entered).await? {
                         continue;
                     }
                     fence_of(head, &owner.ticket)
                 }
-                _ => match self.regain(&owner, redrive, self.now()).await? {
+                _ => match self.regain(&owner, redrive, entered).await? {
                     Regained::Holds(fence) => fence,
                     Regained::Taken(head) => {
                         return Err(Error::LostOnRedrive {

@@ -196,14 +196,15 @@ where
         // First the new place, then the old one: a run in two places is served once, one in none never.
         let there = Waiter {
             place: place.clone(),
+            by: self.me.clone(),
             ..waiter.clone()
         };
         store.enqueue(&there).await?;
         if !store.reown(&owner, &moved, self.now()).await? {
-            store.dequeue(&hold.lock, &place).await?;
+            store.dequeue(&there).await?;
             return Ok(Err(Idle::NotWaiting));
         }
-        store.dequeue(&hold.lock, &waiter.place).await?;
+        store.dequeue(&waiter).await?;
         store.contend(&hold.lock, self.now()).await?;
         self.promote(&hold.lock, None).await?;
         Ok(Ok(()))

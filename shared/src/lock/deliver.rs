@@ -114,6 +114,8 @@ where
             .await?;
         Ok(match freed {
             Freed::Freed(head) => Delivered::Returned(head),
+            // The slot is free all the same: the SDK makes a call again whose answer was lost.
+            Freed::Kept(Some(head)) if !head.holders.contains_key(&owner.ticket) => Delivered::Returned(head),
             Freed::Kept(_) => Delivered::Unsettled,
         })
     }

@@ -3,7 +3,7 @@
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
 //! | HEAD | `LOCK#<lock>` | `HEAD` | `slots`, `holders` (map by ticket), `fences` (map by ticket), `fence`, `arrivals`, `contended`, `generation`, `paused`, `lastHoldMs?`, `changed`, `active?`, `due?`, `expires?` |
-//! | WAIT | `LOCK#<lock>` | `WAIT#<rank>#<number>` | `ticket`, `execution`, `hold`, `since`, `until?`, with it `active`, `due` |
+//! | WAIT | `LOCK#<lock>` | `WAIT#<rank>#<number>` | `ticket`, `execution`, `hold`, `since`, `by`, `until?`, with it `active`, `due` |
 //! | OWNER | `RUN#<execution arn>` | `HOLD#<hold>#<lock>` | `ticket`, `redrive`, `entered`, `retry`, `wish`, `token?`, `place?`, `since`, `changed`, `expires`, `active?`, `due?` |
 //! | audit | `LOCK#<lock>` | `AUDIT#<time>#<id>` | `by`, `reason`, `action`, `details`, `at`, `expires` |
 //!

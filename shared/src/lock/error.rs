@@ -89,6 +89,17 @@ pub enum Error {
     /// The role lacks a permission.
     #[error("{0}; the fleet may only see and stop pipelines whose name begins with the stack's PipelineNamePrefix")]
     AccessDenied(CallError),
+    /// The run's pipeline is none that the fleet sees.
+    #[error(
+        "executionArn: {run} is of a pipeline whose name does not begin with \"{prefix}\", the stack's \
+         PipelineNamePrefix: nobody would see when it ends, and free its lock"
+    )]
+    Unseen {
+        /// The run.
+        run: ExecutionArn,
+        /// The prefix.
+        prefix: String,
+    },
     /// A call did not succeed in time. The caller does not hold by it; asking again is safe.
     #[error("{0}; asking again is safe")]
     Unavailable(CallError),
@@ -142,7 +153,7 @@ impl Failure for Error {
             Self::HoldInUse { .. } => in_use,
             Self::LostOnRedrive { .. } => lost,
             Self::NotHeld { .. } => not_held,
-            Self::AccessDenied(_) => denied,
+            Self::AccessDenied(_) | Self::Unseen { .. } => denied,
             Self::Unavailable(_) | Self::Undecided(_) => unavailable,
         }
     }

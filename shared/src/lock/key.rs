@@ -208,6 +208,12 @@ impl Place {
         Self::ranked(19 - priority.0, arrival)
     }
 
+    /// Before all priorities, in order of arrival: for a run whose holder is stopped for it.
+    #[must_use]
+    pub fn ahead(arrival: u64) -> Self {
+        Self::ranked(5, arrival)
+    }
+
     /// Before everybody who waits now, others that were put to the front among them.
     #[must_use]
     pub fn at_front(arrival: u64) -> Self {
@@ -235,6 +241,14 @@ impl Place {
     pub fn number(&self) -> u64 {
         let number = self.0.rsplit('#').next().and_then(|number| number.parse().ok());
         number.unwrap_or(ARRIVALS)
+    }
+
+    /// Whether it is by priority and arrival.
+    #[must_use]
+    pub fn is_by_arrival(&self) -> bool {
+        self.0
+            .strip_prefix(Self::PREFIX)
+            .is_some_and(|rest| rest.starts_with('1'))
     }
 
     /// Its sort key.
@@ -310,6 +324,8 @@ mod tests {
         let order = [
             Place::at_front(8),
             Place::at_front(7),
+            Place::ahead(8),
+            Place::ahead(9),
             place(9, 100_000),
             place(5, 9),
             place(5, 10),

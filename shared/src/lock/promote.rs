@@ -12,7 +12,7 @@ use super::tasks::Tasks;
 use crate::clock::Clock;
 use crate::executions::Executions;
 
-/// Most places that one call looks at: dead waiters beyond that are left to the sweep.
+/// Most places in a row that come to nothing: dead waiters beyond that are left to the sweep.
 pub const PLACES_MOST: usize = 50;
 
 /// Time that is left when promoting stops; the sweep goes on with it.
@@ -32,10 +32,9 @@ where
         let store = &self.locks.store;
         let mut known = head;
         let mut told = Vec::new();
-        for _ in 0..PLACES_MOST {
-            if !self.has_time(MARGIN) {
-                break;
-            }
+        let mut fruitless = 0;
+        while fruitless < PLACES_MOST && self.has_time(MARGIN) {
+            fruitless += 1;
             let head = match known.take() {
                 Some(head) => head,
                 None => match store.head(lock).await? {
@@ -53,27 +52,36 @@ where
                 continue;
             };
             if head.holders.contains_key(&waiter.ticket) {
-                store.dequeue(lock, &waiter.place).await?;
+                // HEAD is older than the place, which may have been taken again since the slot was freed.
+                known = store.head(lock).await?;
+                if known.as_ref().is_some_and(|now| now.holders.contains_key(&waiter.ticket)) {
+                    store.dequeue(&waiter).await?;
+                }
                 continue;
             }
             // What the run wants now: it may have released, or ended, and its place be left over.
             let owner = store.owner(&waiter.hold).await?;
             let Some(owner) = owner.filter(|owner| owner.ticket == waiter.ticket && owner.wish == Wish::Open) else {
-                store.dequeue(lock, &waiter.place).await?;
+                store.dequeue(&waiter).await?;
                 continue;
             };
             let Granting::Granted(head) = self.try_grant(&owner, Gate::Promotion(head.fence)).await? else {
                 continue;
             };
-            store.dequeue(lock, &waiter.place).await?;
-            match self.deliver(&owner, &head).await? {
-                Delivered::Told => {
+            store.dequeue(&waiter).await?;
+            match self.deliver(&owner, &head).await {
+                Ok(Delivered::Told) => {
+                    fruitless = 0;
                     tracing::info!(executionArn = %owner.hold.execution, %lock, "handed over");
                     told.push(owner.ticket);
                     known = Some(head);
                 }
-                Delivered::Returned(head) => known = Some(head),
-                Delivered::Unsettled => {}
+                Ok(Delivered::Returned(head)) => known = Some(head),
+                Ok(Delivered::Unsettled) => {}
+                // Its own trouble, and not that of whoever hands over: the sweep tries again.
+                Err(error) => {
+                    tracing::error!(executionArn = %owner.hold.execution, %lock, %error, "a grant could not be delivered");
+                }
             }
         }
         Ok(told)

@@ -114,6 +114,8 @@ pub struct Waiter {
     pub since: Timestamp,
     /// When its patience ends.
     pub until: Option<Timestamp>,
+    /// Which invocation put it there: a place that a retry has taken again is not the one that was seen before.
+    pub by: Nonce,
 }
 
 /// Which attempt of the acquiring state. Later ones are greater.

@@ -1,5 +1,7 @@
 //! A redriven run goes on where it failed, without acquiring again: it is given its lock back, or it is stopped.
 
+use std::time::Duration;
+
 use super::Session;
 use super::acquire::{fence_of, longest};
 use super::error::{Error, LOST_ON_REDRIVE, lost_on_redrive};
@@ -22,6 +24,9 @@ pub(super) enum Regained {
     Gone,
 }
 
+/// Time that is left for the answer when trying ends.
+const MARGIN: Duration = Duration::from_secs(3);
+
 impl<S, T, E, C> Session<'_, S, T, E, C>
 where
     S: Store,
@@ -38,18 +43,35 @@ where
     }
 
     pub(super) async fn redriven_owner(&self, owner: &Owner, redrive: u32, since: Timestamp) -> Result<(), Error> {
+        let mut owner = owner.clone();
+        while self.has_time(MARGIN) {
+            if self.try_redriven(&owner, redrive, since).await? {
+                return Ok(());
+            }
+            match self.locks.store.owner(&owner.hold).await? {
+                Some(now) => owner = now,
+                None => return Ok(()),
+            }
+        }
+        Err(Error::Undecided(
+            "a redriven run's hold changed again and again".to_owned(),
+        ))
+    }
+
+    /// `false`: something changed at this moment.
+    async fn try_redriven(&self, owner: &Owner, redrive: u32, since: Timestamp) -> Result<bool, Error> {
         match owner.wish {
-            Wish::Lost if owner.attempt.redrive >= redrive => Ok(()),
-            Wish::Released => Ok(()),
+            Wish::Lost if owner.attempt.redrive >= redrive => Ok(true),
+            Wish::Released => Ok(true),
             Wish::Open => {
                 let head = self.look(&owner.hold.lock).await?;
                 let held = head.as_ref().and_then(|head| head.holders.get(&owner.ticket));
-                if let Some(held) = held.filter(|held| held.redrive < redrive) {
-                    self.keep(owner, held, redrive, since).await?;
+                match held.filter(|held| held.redrive < redrive) {
+                    Some(held) => self.keep(owner, held, redrive, since).await,
+                    None => Ok(true),
                 }
-                Ok(())
             }
-            Wish::Lost => self.regain_or_stop(owner, redrive, since).await,
+            Wish::Lost => self.regain_or_stop(owner, redrive, since).await.map(|()| true),
         }
     }
 
@@ -77,7 +99,7 @@ where
     async fn raise(&self, owner: &Owner, seen: &Holder, redrive: u32, since: Timestamp) -> Result<bool, Error> {
         let raised = Holder {
             redrive,
-            entered: since,
+            entered: since.max(seen.entered),
             by: self.me.clone(),
             at: self.now(),
             ..seen.clone()
@@ -102,10 +124,16 @@ where
             Regained::Taken(head) => head,
         };
         // Granted, but never told: it failed while it waited, and now asks again by itself.
-        if let Some(token) = &owner.token
-            && self.locks.tasks.outcome(execution, token).await? == Outcome::Failed
-        {
-            return Ok(());
+        if let Some(token) = &owner.token {
+            match self.locks.tasks.outcome(execution, token).await? {
+                Outcome::Failed => return Ok(()),
+                Outcome::Succeeded | Outcome::Unreadable => {}
+                Outcome::Unclear => {
+                    return Err(Error::Undecided(
+                        "Step Functions does not show yet whether the run ever had the lock".to_owned(),
+                    ));
+                }
+            }
         }
         let lock = &owner.hold.lock;
         if !self.locks.may_stop {
@@ -137,6 +165,9 @@ where
             ..self.holder(owner)
         };
         let head = loop {
+            if !self.has_time(MARGIN) {
+                return Err(Error::Undecided("the lock changed again and again".to_owned()));
+            }
             let granting = store
                 .grant(&owner.hold.lock, &owner.ticket, &holder, Gate::Regain)
                 .await?;

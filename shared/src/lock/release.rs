@@ -22,6 +22,20 @@ pub struct End {
     pub redrivable: bool,
 }
 
+impl End {
+    /// The end of an execution that Step Functions does not know.
+    const GONE: Self = Self {
+        redrive: u32::MAX,
+        stopped: None,
+        redrivable: false,
+    };
+
+    /// Whether it is known how often the execution had been redriven.
+    fn is_known(self) -> bool {
+        self.redrive != u32::MAX
+    }
+}
+
 /// What a release did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
@@ -46,6 +60,10 @@ where
         let Some(owner) = self.locks.store.close(hold, entered, self.now()).await? else {
             return Ok(Released::Nothing);
         };
+        let owner = Owner {
+            wish: Wish::Released,
+            ..owner
+        };
         let freed = self.give_back(&owner, FreeIf::Any).await?;
         Ok(match freed {
             true => Released::Slot,
@@ -57,8 +75,8 @@ where
     pub(super) async fn give_back(&self, owner: &Owner, condition: FreeIf<'_>) -> Result<bool, Error> {
         let (store, lock) = (&self.locks.store, &owner.hold.lock);
         // First: a place that outlives its hold would be looked at for nothing.
-        if let Some(place) = &owner.place {
-            store.dequeue(lock, place).await?;
+        if let Some(place) = owner.place.as_ref().filter(|_| owner.wish != Wish::Open) {
+            store.vacate(lock, place).await?;
         }
         let freed = store.free(lock, &owner.ticket, condition, self.now()).await?;
         let (was_held, head) = match freed {
@@ -92,9 +110,6 @@ where
 
     async fn end_owner(&self, owner: Owner, end: End) -> Result<bool, Error> {
         let store = &self.locks.store;
-        if owner.wish == Wish::Released {
-            return Ok(true);
-        }
         // An end before the redrive that it belongs to.
         if owner.attempt.redrive > end.redrive || end.stopped.is_some_and(|at| owner.attempt.entered > at) {
             return Ok(false);
@@ -105,19 +120,33 @@ where
         if held.is_some_and(|held| held.redrive > end.redrive || too_young(held)) {
             return Ok(false);
         }
-        let lost = owner.wish == Wish::Lost || (held.is_some() && end.redrivable);
+        // If its release crashed on the way, there is still a slot to free.
+        if owner.wish == Wish::Released && held.is_none() {
+            return Ok(true);
+        }
+        let lost = owner.wish == Wish::Lost || (owner.wish == Wish::Open && held.is_some() && end.redrivable);
         let closed = Owner {
             wish: if lost { Wish::Lost } else { Wish::Released },
             attempt: Attempt {
-                redrive: if lost { end.redrive } else { owner.attempt.redrive },
+                redrive: if lost && end.is_known() {
+                    end.redrive
+                } else {
+                    owner.attempt.redrive
+                },
                 ..owner.attempt
             },
             ..owner.clone()
         };
         // Before the slot is freed: a redrive must find what the run held, whatever crashes in between.
         if closed != owner && !store.reown(&owner, &closed, self.now()).await? {
-            // It asks again, or was redriven, at this moment; or another call does the same as this one.
-            return Ok(false);
+            let now = store.owner(&owner.hold).await?;
+            let same = |now: Owner| {
+                (now.ticket, now.attempt, now.wish) == (closed.ticket.clone(), closed.attempt, closed.wish)
+            };
+            // It asks again, or was redriven, at this moment; if not, the SDK has made a call again whose answer was lost.
+            if !now.is_some_and(same) {
+                return Ok(false);
+            }
         }
         let condition = match (end.stopped, held) {
             (None, Some(held)) => FreeIf::Seen(held),
@@ -138,7 +167,7 @@ where
         let owner = store.owner(&waiter.hold).await?;
         let owner = owner.filter(|owner| owner.ticket == waiter.ticket && owner.wish == Wish::Open);
         let Some(owner) = owner else {
-            store.dequeue(&waiter.hold.lock, &waiter.place).await?;
+            store.dequeue(waiter).await?;
             return Ok(false);
         };
         let Some(token) = &owner.token else { return Ok(false) };
@@ -159,7 +188,7 @@ where
         };
         // Not if a retry has asked meanwhile: the place is its own now.
         if store.reown(&owner, &released, self.now()).await? {
-            store.dequeue(&waiter.hold.lock, &waiter.place).await?;
+            store.dequeue(waiter).await?;
         }
         Ok(failed)
     }
@@ -187,11 +216,7 @@ pub fn end_of(seen: Option<&Execution>, holder: &Holder, now: Timestamp) -> Opti
 #[must_use]
 pub fn end_seen(seen: Option<&Execution>, now: Timestamp) -> Option<End> {
     let Some(run) = seen else {
-        return Some(End {
-            redrive: u32::MAX,
-            stopped: None,
-            redrivable: false,
-        });
+        return Some(End::GONE);
     };
     let end = |redrivable| End {
         redrive: run.redrive,

@@ -106,11 +106,14 @@ pub trait Queue {
     /// Draws the next number.
     fn arrive(&self, lock: &LockKey, now: Timestamp) -> impl Future<Output = Result<u64, CallError>>;
 
-    /// Puts a waiter into its place.
+    /// Puts a waiter into its place, unless somebody else waits there.
     fn enqueue(&self, waiter: &Waiter) -> impl Future<Output = Result<(), CallError>>;
 
-    /// Takes whoever waits out of a place.
-    fn dequeue(&self, lock: &LockKey, place: &Place) -> impl Future<Output = Result<(), CallError>>;
+    /// Takes a waiter out of its place, unless it was put there anew since.
+    fn dequeue(&self, waiter: &Waiter) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Takes whoever waits out of a place: for a run that does not want it any more.
+    fn vacate(&self, lock: &LockKey, place: &Place) -> impl Future<Output = Result<(), CallError>>;
 
     /// Says that there are waiters: sets `contended`, and raises the generation.
     fn contend(&self, lock: &LockKey, now: Timestamp) -> impl Future<Output = Result<(), CallError>>;

@@ -18,7 +18,10 @@ use crate::executions::{Execution, Executions, Listed, Status};
 const WAITERS_LOOKED_AT: u32 = 10;
 
 /// Time that is left when a sweep ends; what it did not come to is the next one's.
-const MARGIN: Duration = Duration::from_secs(6);
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// Time that is left, when the locks are swept, for waiters whose patience has ended and for runs that were redriven.
+const REST: Duration = Duration::from_secs(10);
 
 /// How long a lock stays in the directory after it was last used.
 const IDLE: Duration = Duration::from_mins(2);
@@ -31,7 +34,7 @@ pub struct Swept {
     pub locks: usize,
     /// Locks that there was no time for.
     pub left: usize,
-    /// Locks that could not be swept, as a call failed.
+    /// Parts that could not be swept, as a call failed.
     pub failed: usize,
     /// Ends that were too young to be believed, and were waited for.
     pub awaited: usize,
@@ -50,11 +53,9 @@ where
 {
     /// Sweeps all locks.
     ///
-    /// One that fails does not keep the others from being swept. An error only if nothing could be read at all.
+    /// What fails does not keep the rest from being swept: it is counted, and logged.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let mut swept = Swept::default();
-        self.sweep_overdue(&mut swept).await?;
-        self.sweep_lost(&mut swept).await?;
         let mut locks = Vec::new();
         let mut from = None;
         loop {
@@ -72,25 +73,22 @@ where
         }
         let mut again = Vec::new();
         for (at, lock) in locks.iter().enumerate() {
-            if !self.has_time(MARGIN) {
+            if !self.has_time(REST) {
                 swept.left = locks.len() - at;
                 tracing::warn!(left = swept.left, "no time for all locks");
-                return Ok(swept);
+                break;
             }
             swept.locks += 1;
             match self.sweep_lock(lock).await {
                 Ok(None) => {}
                 Ok(Some(settles)) => again.push((settles, lock)),
-                Err(error) => {
-                    swept.failed += 1;
-                    tracing::error!(%lock, %error, "a lock could not be swept");
-                }
+                Err(error) => self.failed(&mut swept, &error),
             }
         }
         again.sort();
         for (settles, lock) in again {
             let now = self.now();
-            if settles.after(MARGIN) >= self.deadline {
+            if settles.after(REST) >= self.deadline {
                 swept.left += 1;
                 continue;
             }
@@ -99,24 +97,46 @@ where
             }
             swept.awaited += 1;
             if let Err(error) = self.sweep_lock(lock).await {
-                swept.failed += 1;
-                tracing::error!(%lock, %error, "a lock could not be swept");
+                self.failed(&mut swept, &error);
             }
+        }
+        if let Err(error) = self.sweep_overdue(&mut swept).await {
+            self.failed(&mut swept, &error);
+        }
+        // Last: it lists the executions of whole state machines.
+        if let Err(error) = self.sweep_lost(&mut swept).await {
+            self.failed(&mut swept, &error);
         }
         Ok(swept)
     }
 
+    #[allow(clippy::unused_self, reason = "reads like the other steps")]
+    fn failed(&self, swept: &mut Swept, error: &Error) {
+        swept.failed += 1;
+        tracing::error!(%error, "a part of the sweep failed");
+    }
+
     /// Sweeps one lock. If one of its runs ended so lately that nothing can be concluded from it: when it can.
+    ///
+    /// A run that cannot be looked at does not keep the others from being: the first error is answered in the end.
     pub async fn sweep_lock(&self, lock: &LockKey) -> Result<Option<Timestamp>, Error> {
         let Some(head) = self.look(lock).await? else {
             return Ok(None);
         };
-        let mut settles = None;
+        let (mut settles, mut first_error) = (None, None);
         for (ticket, holder) in &head.holders {
-            let later = self.sweep_holder(lock, &head, ticket, holder).await?;
-            settles = settles.into_iter().chain(later).min();
+            if !self.has_time(MARGIN) {
+                break;
+            }
+            match self.sweep_holder(lock, &head, ticket, holder).await {
+                Ok(later) => settles = settles.into_iter().chain(later).min(),
+                Err(error) => {
+                    tracing::error!(%lock, executionArn = %holder.execution, %error, "a holder could not be swept");
+                    first_error.get_or_insert(error);
+                }
+            }
         }
-        let waits = self.sweep_queue(lock).await?;
+        let waits = self.sweep_queue(lock, &mut first_error).await?;
         if waits && !head.contended {
             self.locks.store.contend(lock, self.now()).await?;
         }
@@ -125,7 +145,10 @@ where
         } else if head.holders.is_empty() && self.now().since(head.changed) > IDLE {
             self.locks.store.retire(lock, &head, self.now()).await?;
         }
-        Ok(settles)
+        match first_error {
+            None => Ok(settles),
+            Some(error) => Err(error),
+        }
     }
 
     async fn sweep_holder(
@@ -201,7 +224,7 @@ where
     }
 
     /// Takes those out of the queue whose runs have ended, from its head on. Whether anybody waits.
-    async fn sweep_queue(&self, lock: &LockKey) -> Result<bool, Error> {
+    async fn sweep_queue(&self, lock: &LockKey, first_error: &mut Option<Error>) -> Result<bool, Error> {
         let mut after = None;
         loop {
             let waiters = self
@@ -215,7 +238,15 @@ where
             after = Some(last.place.clone());
             let mut alive = false;
             for waiter in &waiters {
-                alive |= !self.is_dead(waiter).await?;
+                alive |= match self.is_dead(waiter).await {
+                    Ok(dead) => !dead,
+                    Err(error) => {
+                        let run = &waiter.hold.execution;
+                        tracing::error!(%lock, executionArn = %run, %error, "a waiter could not be swept");
+                        first_error.get_or_insert(error);
+                        true
+                    }
+                };
             }
             if alive || !self.has_time(MARGIN) {
                 return Ok(true);
@@ -235,7 +266,7 @@ where
         };
         let dead = self.end_hold(&waiter.hold, end).await?;
         if dead {
-            self.locks.store.dequeue(&waiter.hold.lock, &waiter.place).await?;
+            self.locks.store.dequeue(waiter).await?;
         }
         Ok(dead)
     }
@@ -256,7 +287,10 @@ where
                     "{} waited for the lock {lock} for longer than its maxWaitSeconds",
                     waiter.hold.execution.name()
                 );
-                swept.overdue += usize::from(self.fail_waiter(&waiter, WAIT_TIMEOUT, &cause).await?);
+                match self.fail_waiter(&waiter, WAIT_TIMEOUT, &cause).await {
+                    Ok(failed) => swept.overdue += usize::from(failed),
+                    Err(error) => self.failed(swept, &error),
+                }
             }
             from = page.next;
             if from.is_none() {
@@ -286,21 +320,29 @@ where
             if !self.has_time(MARGIN) {
                 return Ok(());
             }
-            let running: HashMap<ExecutionArn, Execution> = match self.locks.executions.running(&machine).await? {
-                Listed::Running(running) => running.into_iter().map(|run| (run.arn.clone(), run)).collect(),
-                Listed::NoSuchMachine | Listed::Express => continue,
+            if let Err(error) = self.sweep_lost_of(&machine, &holds, swept).await {
+                self.failed(swept, &error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep_lost_of(&self, machine: &StateMachineArn, holds: &[Hold], swept: &mut Swept) -> Result<(), Error> {
+        let Listed::Running(running) = self.locks.executions.running(machine).await? else {
+            return Ok(());
+        };
+        let running: HashMap<ExecutionArn, Execution> = running.into_iter().map(|run| (run.arn.clone(), run)).collect();
+        for hold in holds {
+            let Some(run) = running.get(&hold.execution) else {
+                continue;
             };
-            for hold in holds {
-                let Some(run) = running.get(&hold.execution) else {
-                    continue;
-                };
-                let Some(owner) = self.locks.store.owner(&hold).await? else {
-                    continue;
-                };
-                if run.redrive > owner.attempt.redrive {
-                    swept.redriven += 1;
-                    self.redriven_owner(&owner, run.redrive, run.since).await?;
-                }
+            let owner = self.locks.store.owner(hold).await?;
+            let Some(owner) = owner.filter(|owner| run.redrive > owner.attempt.redrive) else {
+                continue;
+            };
+            swept.redriven += 1;
+            if let Err(error) = self.redriven_owner(&owner, run.redrive, run.since).await {
+                self.failed(swept, &error);
             }
         }
         Ok(())

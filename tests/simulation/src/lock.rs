@@ -307,11 +307,14 @@ impl Model {
                     let answer = model
                         .call(|session| Box::pin(async move { session.sweep().await }))
                         .await;
-                    if let Some(Ok(swept)) = answer
-                        && model.is_calm()
-                        && swept.failed > 0
-                    {
-                        model.breaks(format!("a sweep failed without trouble: {swept:?}"));
+                    let failed = match answer {
+                        Some(Ok(swept)) => swept.failed > 0,
+                        Some(Err(_)) => true,
+                        None => false,
+                    };
+                    // Not by what began before: a history lags.
+                    if failed && model.world.now().since(model.start) > TROUBLE_ENDS + LAG * 20 {
+                        model.breaks("a sweep failed without trouble");
                     }
                 });
             }

@@ -178,14 +178,44 @@ pub const LOCK: &[Mutant] = &[
         scenario: Scenario::Storm,
     },
     Mutant {
-        name: "place-taken-before-it-is-known",
-        what: "a run waits in a place that its OWNER does not name",
+        name: "place-judged-by-an-older-look",
+        what: "a place is taken for left over by a look at HEAD from before it was taken again",
         edits: &[(
-            ACQUIRE,
-            "        if !store.reown(owner, &placed, self.now()).await? {\n            return Ok(None);\n        }\n",
-            "",
+            PROMOTE,
+            "if known.as_ref().is_some_and(|now| now.holders.contains_key(&waiter.ticket)) {",
+            "if known.is_some() {",
+        )],
+        scenario: Scenario::Operators,
+    },
+    Mutant {
+        name: "place-of-a-retry-deleted",
+        what: "a place is deleted that a retry has taken again",
+        edits: &[(
+            TABLE,
+            "is_some_and(|there| there.by == waiter.by)",
+            "is_some_and(|there| there.ticket == waiter.ticket)",
         )],
         scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "refused-although-granted",
+        what: "a run is refused although an invocation that overlaps has been granted its ticket",
+        edits: &[(
+            ACQUIRE,
+            "        if !head.is_some_and(|head| head.holders.contains_key(&owner.ticket)) {\n            return Ok(true);",
+            "        if head.is_some() || !store.reown(&released, owner, self.now()).await? {\n            return Ok(true);",
+        )],
+        scenario: Scenario::Storm,
+    },
+    Mutant {
+        name: "leftover-of-a-later-attempt",
+        what: "an attempt that goes on frees the hold of the one after it",
+        edits: &[(
+            ACQUIRE,
+            "        if now.is_none_or(|now| now.ticket != owner.ticket) {",
+            "        if now.is_none() {",
+        )],
+        scenario: Scenario::Branches,
     },
     Mutant {
         name: "settle-frees-on-closed",
@@ -204,16 +234,6 @@ pub const LOCK: &[Mutant] = &[
             SWEEP,
             "} else if !holder.confirmed && settled",
             "} else if !holder.confirmed && settled && false",
-        )],
-        scenario: Scenario::Storm,
-    },
-    Mutant {
-        name: "settle-at-once",
-        what: "a grant is taken for lost while its maker delivers it",
-        edits: &[(
-            LOCK_RS,
-            "pub const GRANT_SETTLES: Duration = Duration::from_secs(60);",
-            "pub const GRANT_SETTLES: Duration = Duration::from_secs(0);",
         )],
         scenario: Scenario::Storm,
     },
@@ -242,26 +262,6 @@ pub const LOCK: &[Mutant] = &[
         what: "a redriven run whose event got lost is not looked for",
         edits: &[(SWEEP, "        self.sweep_lost(&mut swept).await?;\n", "")],
         scenario: Scenario::Redrive,
-    },
-    Mutant {
-        name: "dead-waiters-stay",
-        what: "those who died in the queue are not taken out of it",
-        edits: &[(
-            SWEEP,
-            "                alive |= !self.is_dead(waiter).await?;",
-            "                alive |= !waiter.hold.lock.as_str().is_empty();",
-        )],
-        scenario: Scenario::Storm,
-    },
-    Mutant {
-        name: "queue-without-contended-stays",
-        what: "a waiter of whom the lock does not know is not found",
-        edits: &[(
-            SWEEP,
-            "        if waits && !head.contended {",
-            "        if waits && !head.contended && false {",
-        )],
-        scenario: Scenario::Storm,
     },
     Mutant {
         name: "release-frees-a-later-hold",

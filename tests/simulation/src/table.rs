@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 use signalbox::arn::ExecutionArn;
 use signalbox::aws::CallError;
-use signalbox::clock::Timestamp;
+use signalbox::clock::{Clock, Timestamp};
 use signalbox::lock::key::{Fence, LockKey, Nonce, Place, Ticket};
 use signalbox::lock::record::{Head, Hold, Holder, Owner, Waiter, Wish};
 use signalbox::lock::store::{
@@ -26,6 +27,9 @@ pub struct MemoryTable {
 }
 
 type Watch = Box<dyn Fn(&Items)>;
+
+/// An attempt of a call takes up to so long, before the SDK makes another one.
+const RESENT: Duration = Duration::from_secs(5);
 
 /// What is stored.
 #[derive(Debug, Default, Hash)]
@@ -67,19 +71,29 @@ impl MemoryTable {
     async fn call<T: std::fmt::Debug + std::hash::Hash>(
         &self,
         what: &str,
-        effect: impl FnOnce(&mut Items) -> T,
+        effect: impl Fn(&mut Items) -> T,
     ) -> Result<T, CallError> {
         self.world.step().await;
         self.fail()?;
-        let answer = effect(&mut self.items.borrow_mut());
-        if let Some(watch) = &*self.watch.borrow() {
-            watch(&self.items.borrow());
+        let mut answer = effect(&mut self.items.borrow_mut());
+        // The answer is lost, and the SDK makes the call again: it takes effect twice, and the second answer counts.
+        while self.trouble.strikes(&self.world) {
+            self.watched();
+            self.world.sleep(self.world.up_to(RESENT)).await;
+            answer = effect(&mut self.items.borrow_mut());
         }
+        self.watched();
         trace::note(&self.world, || format!("{what} -> {answer:?}"));
         self.world.observe(&answer);
         self.world.linger().await;
         self.fail()?;
         Ok(answer)
+    }
+
+    fn watched(&self) {
+        if let Some(watch) = &*self.watch.borrow() {
+            watch(&self.items.borrow());
+        }
     }
 
     fn fail(&self) -> Result<(), CallError> {
@@ -196,13 +210,25 @@ impl Queue for MemoryTable {
     async fn enqueue(&self, waiter: &Waiter) -> Result<(), CallError> {
         self.call("enqueue", |items| {
             let key = (waiter.hold.lock.clone(), waiter.place.clone());
-            items.waits.insert(key, waiter.clone());
+            if items.waits.get(&key).is_none_or(|there| there.ticket == waiter.ticket) {
+                items.waits.insert(key, waiter.clone());
+            }
         })
         .await
     }
 
-    async fn dequeue(&self, lock: &LockKey, place: &Place) -> Result<(), CallError> {
+    async fn dequeue(&self, waiter: &Waiter) -> Result<(), CallError> {
         self.call("dequeue", |items| {
+            let key = (waiter.hold.lock.clone(), waiter.place.clone());
+            if items.waits.get(&key).is_some_and(|there| there.by == waiter.by) {
+                items.waits.remove(&key);
+            }
+        })
+        .await
+    }
+
+    async fn vacate(&self, lock: &LockKey, place: &Place) -> Result<(), CallError> {
+        self.call("vacate", |items| {
             items.waits.remove(&(lock.clone(), place.clone()));
         })
         .await

@@ -151,7 +151,8 @@ impl Tokens {
         let open = match standing {
             None => self.is_open(token),
             Some(standing) => {
-                if matches!(standing, Standing::Succeeded(_))
+                // Not one that goes on without the lock.
+                if matches!(&standing, Standing::Succeeded(output) if output.contains("\"acquired\":true"))
                     && self.is_open(token)
                     && let Some(watch) = &*self.watch.borrow()
                 {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select};
@@ -11,7 +13,7 @@ use super::{DELETE, DynamoLocks, GET, IN_USE, PUT, QUERY, UNTIL, UPDATE, head_ke
 use crate::aws::CallError;
 use crate::clock::Timestamp;
 use crate::item::{Item, Reader, at, key, met, n, s};
-use crate::lock::key::{HoldName, LockKey, Place, Ticket};
+use crate::lock::key::{HoldName, LockKey, Nonce, Place, Ticket};
 use crate::lock::record::{Head, Hold, Waiter};
 use crate::lock::store::{Queue, Setting};
 
@@ -36,17 +38,40 @@ impl Queue for DynamoLocks {
     }
 
     async fn enqueue(&self, waiter: &Waiter) -> Result<(), CallError> {
-        self.client
+        let put = self
+            .client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(waiter_item(waiter)))
+            .condition_expression("attribute_not_exists(pk) OR #ticket = :ticket")
+            .set_expression_attribute_names(Some(names(["ticket"])))
+            .expression_attribute_values(":ticket", s(waiter.ticket.as_str()))
             .send()
-            .await
-            .map(drop)
-            .map_err(|error| CallError::new(PUT, &error))
+            .await;
+        met(PUT, put, |error| {
+            matches!(error, PutItemError::ConditionalCheckFailedException(_))
+        })
+        .map(drop)
     }
 
-    async fn dequeue(&self, lock: &LockKey, place: &Place) -> Result<(), CallError> {
+    async fn dequeue(&self, waiter: &Waiter) -> Result<(), CallError> {
+        let deleted = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key(lock_pk(&waiter.hold.lock), waiter.place.as_str())))
+            .condition_expression("attribute_not_exists(pk) OR #by = :by")
+            .set_expression_attribute_names(Some(names(["by"])))
+            .expression_attribute_values(":by", s(waiter.by.as_str()))
+            .send()
+            .await;
+        met(DELETE, deleted, |error| {
+            matches!(error, DeleteItemError::ConditionalCheckFailedException(_))
+        })
+        .map(drop)
+    }
+
+    async fn vacate(&self, lock: &LockKey, place: &Place) -> Result<(), CallError> {
         self.client
             .delete_item()
             .table_name(&self.table)
@@ -271,6 +296,7 @@ fn waiter_item(waiter: &Waiter) -> Item {
     item.insert("execution".to_owned(), s(waiter.hold.execution.as_str()));
     item.insert("hold".to_owned(), s(waiter.hold.name.as_str()));
     item.insert("since".to_owned(), at(waiter.since));
+    item.insert("by".to_owned(), s(waiter.by.as_str()));
     if let Some(until) = waiter.until {
         item.insert("until".to_owned(), at(until));
         item.insert("active".to_owned(), s(UNTIL));
@@ -292,5 +318,6 @@ fn read_waiter(api: &'static str, lock: &LockKey, item: &Item) -> Result<Waiter,
         place: Place::of(reader.text("sk")?),
         since: reader.time("since")?,
         until: reader.optional("until", Reader::time)?,
+        by: Nonce::of(reader.text("by")?),
     })
 }

@@ -161,7 +161,12 @@ fn scheduled_with(event: &HistoryEvent, token: &TaskToken) -> bool {
 
 /// The events of tasks after the one that is looked for, by the event before them.
 #[derive(Debug, Default)]
-struct Followers(HashMap<i64, Vec<(i64, Option<Outcome>)>>);
+struct Followers {
+    by_previous: HashMap<i64, Vec<(i64, Option<Outcome>)>>,
+    /// Whether the execution has ended since, or was redriven: then a task that has no end of its own ended with it. Its
+    /// history need not say so.
+    over: bool,
+}
 
 impl Followers {
     fn note(&mut self, event: &HistoryEvent) {
@@ -173,22 +178,33 @@ impl Followers {
             | HistoryEventType::TaskStartFailed
             | HistoryEventType::TaskSubmitFailed
             | HistoryEventType::TaskStateAborted => Some(Outcome::Failed),
+            HistoryEventType::ExecutionAborted
+            | HistoryEventType::ExecutionFailed
+            | HistoryEventType::ExecutionRedriven
+            | HistoryEventType::ExecutionSucceeded
+            | HistoryEventType::ExecutionTimedOut => {
+                self.over = true;
+                return;
+            }
             _ => return,
         };
-        let followers = self.0.entry(event.previous_event_id).or_default();
+        let followers = self.by_previous.entry(event.previous_event_id).or_default();
         followers.push((event.id, outcome));
     }
 
     fn outcome_of(&self, scheduled: i64) -> Outcome {
         let mut look = vec![scheduled];
         while let Some(id) = look.pop() {
-            for (follower, outcome) in self.0.get(&id).into_iter().flatten() {
+            for (follower, outcome) in self.by_previous.get(&id).into_iter().flatten() {
                 match outcome {
                     Some(outcome) => return *outcome,
                     None => look.push(*follower),
                 }
             }
         }
-        Outcome::Unclear
+        match self.over {
+            true => Outcome::Failed,
+            false => Outcome::Unclear,
+        }
     }
 }

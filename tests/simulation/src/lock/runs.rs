@@ -36,6 +36,20 @@ struct Run {
     priority: u8,
     /// It says how often it was redriven.
     tells_redrives: bool,
+    /// What it does if the lock is not free.
+    on_busy: OnBusy,
+    max_queue: Option<u32>,
+}
+
+impl Run {
+    /// Its priority; a run whose holder is stopped for it goes before all.
+    fn rank(&self) -> u8 {
+        if self.on_busy == OnBusy::CancelHolder {
+            10
+        } else {
+            self.priority
+        }
+    }
 }
 
 impl Model {
@@ -54,6 +68,8 @@ impl Model {
                     5
                 },
                 tells_redrives: self.world.chance(0.5),
+                on_busy: self.some_policy(),
+                max_queue: (self.scenario == Scenario::Storm && self.world.chance(0.15)).then_some(1),
             };
             let model = Rc::clone(self);
             self.world.spawn(async move {
@@ -73,6 +89,19 @@ impl Model {
         }
         if self.scenario == Scenario::Operators {
             self.spawn_operator(slots);
+        }
+    }
+
+    fn some_policy(&self) -> OnBusy {
+        if self.scenario != Scenario::Storm {
+            return OnBusy::Wait;
+        }
+        match self.world.number(0..=9) {
+            0 | 1 => OnBusy::Fail,
+            2 => OnBusy::Skip,
+            3 => OnBusy::ReplaceWaiting,
+            4 => OnBusy::CancelHolder,
+            _ => OnBusy::Wait,
         }
     }
 
@@ -210,7 +239,7 @@ impl Model {
             let redrive = model.sfn.now(&run.arn).redrive;
             for retry in 0.. {
                 let token = model.tokens.issue(&run.arn);
-                model.watch.waits(&hold, &token, run.priority, entered);
+                model.watch.waits(&hold, &token, run.rank(), entered);
                 let ask = Acquire {
                     hold: hold.clone(),
                     token: token.clone(),
@@ -221,8 +250,8 @@ impl Model {
                         retry,
                     },
                     priority: Priority::new(run.priority).expect("a priority"),
-                    on_busy: OnBusy::Wait,
-                    max_queue: None,
+                    on_busy: run.on_busy,
+                    max_queue: run.max_queue,
                     max_wait: None,
                 };
                 let invocation = model.invoke(move |session| Box::pin(async move { session.acquire(&ask).await }));
@@ -243,6 +272,9 @@ impl Model {
                     match model.tokens.standing(&token) {
                         Standing::Succeeded(output) => {
                             let output: Value = serde_json::from_str(&output).expect("JSON");
+                            if output["acquired"] == false {
+                                return Got::Nothing;
+                            }
                             model.enters(&hold, output["fence"].as_i64(), true);
                             return Got::Lock;
                         }
@@ -263,6 +295,10 @@ impl Model {
                                 if model.scenario != Scenario::Branches {
                                     model.breaks(format!("{} was told HoldInUse", run.arn.name()));
                                 }
+                                model.tokens.void(&token);
+                                return Got::Nothing;
+                            }
+                            Some(Err(Error::Busy { .. } | Error::QueueFull { .. } | Error::Paused { .. })) => {
                                 model.tokens.void(&token);
                                 return Got::Nothing;
                             }
@@ -344,9 +380,9 @@ impl Model {
         for _ in 0..20 {
             let token = self.tokens.issue(&run.arn);
             let (asked, sent) = (hold.clone(), token.clone());
-            let redrive = self.sfn.now(&run.arn).redrive;
+            let (redrive, entered) = (self.sfn.now(&run.arn).redrive, self.world.now());
             let answer = self
-                .call(move |session| Box::pin(async move { session.assert(&asked, &sent, redrive).await }))
+                .call(move |session| Box::pin(async move { session.assert(&asked, &sent, redrive, entered).await }))
                 .await;
             if !self.sfn.runs(&run.arn) {
                 return false;
