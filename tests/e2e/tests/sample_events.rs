@@ -1,63 +1,179 @@
-//! Every sample event of `events/`, against the runs that `cargo cloud` seeds.
+//! Every sample event of `events/`, against the runs that `cargo cloud` seeds: answered as its function's README says.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use local_cloud::{Cloud, seed};
-use serde_json::Value;
+use local_cloud::seed::{self, Seeds};
+use local_cloud::{Account, Cloud, Error, FunctionError, wait};
+use serde_json::{Value, json};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/overlap-guard");
-
-/// What each event is answered: the answer's `proceed`, or the error's name.
-const ANSWERS: [(&str, Result<bool, &str>); 10] = [
-    ("also-check", Err("OverlapGuard.Overlapping")),
-    ("cancel-older", Ok(true)),
-    ("ended-run", Err("OverlapGuard.NotRunning")),
-    ("express", Err("OverlapGuard.BadRequest")),
-    ("ignore-ancestors", Ok(true)),
-    ("overlapping", Err("OverlapGuard.Overlapping")),
-    ("overlapping-retry", Err("OverlapGuard.Overlapping")),
-    ("proceed", Ok(true)),
-    ("skip", Ok(false)),
-    ("unknown-field", Err("OverlapGuard.BadRequest")),
+/// The functions, and the outputs with their names.
+const GUARD: [(&str, &str); 1] = [("overlap-guard", "OverlapGuardFunctionName")];
+const LOCK: [(&str, &str); 3] = [
+    ("lock-acquire", "LockAcquireFunctionName"),
+    ("lock-release", "LockReleaseFunctionName"),
+    ("lock-admin", "LockAdminFunctionName"),
 ];
 
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+
 #[tokio::test]
-async fn every_sample_event_is_answered_as_it_says() -> Result<(), local_cloud::Error> {
+async fn every_sample_event_is_answered_as_its_readme_says() -> Result<(), Error> {
     let account = Cloud::shared().await?.main_account();
     let seeds = seed::seed(&account).await?;
-    let function = seeds.fleet.output("OverlapGuardFunctionName")?;
-    let expected: BTreeMap<String, Result<bool, String>> = ANSWERS
-        .iter()
-        .map(|(name, answer)| ((*name).to_owned(), answer.map_err(str::to_owned)))
-        .collect();
-    // Twice and in any order, as a person would try them.
-    for reversed in [false, true] {
-        let mut names = names();
-        if reversed {
-            names.reverse();
+    // The guard's take their time, and have nothing to do with the lock's.
+    let (guard, lock) = tokio::try_join!(send(&account, &seeds, &GUARD), send(&account, &seeds, &LOCK))?;
+    let wrong = [guard, lock].concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    what_the_events_did(&account, seeds.fleet.output("LockAdminFunctionName")?).await
+}
+
+/// Sends the events of these functions, twice and in any order, as a person would try them. The answers that are not as
+/// the READMEs say.
+async fn send(account: &Account, seeds: &Seeds, functions: &[(&str, &str)]) -> Result<Vec<String>, Error> {
+    let mut wrong = Vec::new();
+    for again in [false, true] {
+        for (folder, output) in functions {
+            let function = seeds.fleet.output(output)?;
+            let documented = documented(folder);
+            let mut names = names(folder);
+            let listed: BTreeSet<&str> = documented.keys().map(String::as_str).collect();
+            assert_eq!(names.iter().map(String::as_str).collect::<BTreeSet<_>>(), listed);
+            if again {
+                names.reverse();
+            }
+            for name in names {
+                let event: Value = serde_json::from_slice(&read(folder, &name)).expect("JSON");
+                let answer = account.invoke(function, &event).await;
+                let (first, second) = &documented[&name];
+                let expected = if again { second } else { first };
+                if !expected.is(&answer) {
+                    let time = if again { " the second time" } else { "" };
+                    wrong.push(format!("{folder}/{name}{time}: {answer:?}, but README: {expected:?}"));
+                }
+            }
         }
-        let mut answers = BTreeMap::new();
-        for name in names {
-            let event: Value = serde_json::from_slice(&read(&name)).expect("JSON");
-            let answer = match account.invoke(function, &event).await {
-                Ok(answer) => Ok(answer["proceed"].as_bool().expect("proceed")),
-                Err(error) => Err(error.error_type),
-            };
-            answers.insert(name, answer);
-        }
-        assert_eq!(answers, expected);
+    }
+    Ok(wrong)
+}
+
+/// What the READMEs say of the runs that the events meddle with.
+async fn what_the_events_did(account: &Account, admin: &str) -> Result<(), Error> {
+    for (name, error) in [
+        ("cancel-holds", "Lock.Cancelled"),
+        ("replace-waits", "Lock.Superseded"),
+        ("remove-waits", "Lock.Removed"),
+    ] {
+        let arn = format!("arn:aws:states:us-east-1:{}:execution:dock-shift:{name}", account.id());
+        let ended = account.wait_for_execution(&arn).await?;
+        assert_eq!(ended.error.as_deref(), Some(error), "{ended:?}");
+    }
+    for (lock, holders, waiters) in [
+        ("warehouse", vec!["delivery-1"], vec!["priority", "inventory-1"]),
+        ("dock-release", vec!["release-waits"], vec![]),
+        ("dock-ended", vec!["ended-waits"], vec![]),
+        ("dock-redriven", vec!["redriven-holds"], vec![]),
+        ("dock-batch", vec!["batch-waits"], vec![]),
+        ("dock-lost", vec!["lost-holds"], vec![]),
+        ("dock-cancel", vec![], vec![]),
+        ("dock-force", vec!["force-waits"], vec![]),
+        ("dock-remove", vec!["remove-holds"], vec![]),
+        ("dock-move", vec!["move-holds"], vec!["move-2", "move-1"]),
+        ("dock-resume", vec!["resume-waits"], vec![]),
+        ("dock-slots", vec!["slots-holds", "slots-waits"], vec![]),
+    ] {
+        // Some of it comes by an event.
+        wait::until(&format!("{lock} as it should be"), SETTLED_WITHIN, async || {
+            let list = json!({"action": "list", "lock": lock, "limit": 2});
+            let seen = account.invoke(admin, &list).await.map_err(|error| error.to_string())?;
+            match runs(&seen["holders"]) == holders && runs(&seen["waiters"]) == waiters {
+                true => Ok(()),
+                false => Err(seen.to_string()),
+            }
+        })
+        .await?;
     }
     Ok(())
 }
 
-fn read(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(FOLDER).join(format!("{name}.json"))).expect("a sample event")
+/// The names of the runs in a list of `lock-admin`.
+fn runs(list: &Value) -> Vec<&str> {
+    let entries = list.as_array().into_iter().flatten();
+    let arns = entries.filter_map(|entry| entry["executionArn"].as_str());
+    arns.filter_map(|arn| arn.rsplit(':').next()).collect()
 }
 
-/// The names of all sample events, sorted.
-fn names() -> Vec<String> {
-    let files = std::fs::read_dir(FOLDER).expect("the folder of sample events");
+/// What a README says that an event is answered.
+#[derive(Debug, Clone, PartialEq)]
+enum Says {
+    /// `Lock.Busy`
+    Error(String),
+    /// `"outcome": "queued"`
+    Value(String, Value),
+    /// `locks`
+    Field(String),
+}
+
+impl Says {
+    fn read(text: &str) -> Self {
+        if text.starts_with('"') {
+            let fields: BTreeMap<String, Value> = serde_json::from_str(&format!("{{{text}}}")).expect(text);
+            let (field, value) = fields.into_iter().next().expect(text);
+            return Self::Value(field, value);
+        }
+        match text.contains('.') {
+            true => Self::Error(text.to_owned()),
+            false => Self::Field(text.to_owned()),
+        }
+    }
+
+    fn is(&self, answer: &Result<Value, FunctionError>) -> bool {
+        match (self, answer) {
+            (Self::Error(name), Err(error)) => error.error_type == *name,
+            (Self::Value(field, value), Ok(answer)) => answer[field] == *value,
+            (Self::Field(field), Ok(answer)) => answer.get(field).is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// What the README of a function says that its sample events are answered, the first time and after that.
+fn documented(function: &str) -> BTreeMap<String, (Says, Says)> {
+    let readme = root().join("functions").join(function).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    let rows = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(".json` | "));
+    let mut documented = BTreeMap::new();
+    let mut above = None;
+    for (name, cell) in rows {
+        let says = if cell.starts_with("the same") {
+            above.clone().expect("an answer in the row above")
+        } else {
+            let first = Says::read(cell.split('`').nth(1).expect("an answer"));
+            let again = cell.split_once("sent again `").map(|(_, rest)| rest);
+            let again = again.and_then(|rest| rest.split('`').next()).map(Says::read);
+            (first.clone(), again.unwrap_or(first))
+        };
+        above = Some(says.clone());
+        documented.insert(name.to_owned(), says);
+    }
+    documented
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(folder: &str, name: &str) -> Vec<u8> {
+    let folder = root().join("events").join(folder);
+    std::fs::read(folder.join(format!("{name}.json"))).expect("a sample event")
+}
+
+/// The names of all sample events of a function, sorted.
+fn names(folder: &str) -> Vec<String> {
+    let files = std::fs::read_dir(root().join("events").join(folder)).expect("the folder of sample events");
     let paths = files.map(|file| file.expect("a file").path());
     let mut names: Vec<String> = paths
         .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())

@@ -13,7 +13,7 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Cloud, Deployed, Error, Execution, Fault, Stack, cloud::REGION, fault::ActiveFault, wait};
+use crate::{Cloud, Deployed, Error, Execution, Fault, Stack, Usage, cloud::REGION, fault::ActiveFault, wait};
 
 /// How long [`Account::wait_for_execution`] waits.
 const EXECUTION_ENDS_WITHIN: Duration = Duration::from_mins(1);
@@ -235,6 +235,18 @@ impl Account {
         described.map(Execution::from).map_err(aws("States.DescribeExecution"))
     }
 
+    /// Stops an execution. It may take a moment until it has ended.
+    pub async fn stop_execution(&self, arn: &str, error: &str, cause: &str) -> Result<(), Error> {
+        let stopped = self.sfn.stop_execution().execution_arn(arn).error(error).cause(cause);
+        stopped.send().await.map(drop).map_err(aws("States.StopExecution"))
+    }
+
+    /// Redrives an execution that did not succeed, from the state in which it ended.
+    pub async fn redrive_execution(&self, arn: &str) -> Result<(), Error> {
+        let redriven = self.sfn.redrive_execution().execution_arn(arn).send().await;
+        redriven.map(drop).map_err(aws("States.RedriveExecution"))
+    }
+
     /// Waits for an execution to end, in any way, for up to a minute.
     pub async fn wait_for_execution(&self, arn: &str) -> Result<Execution, Error> {
         self.wait_for_execution_within(arn, EXECUTION_ENDS_WITHIN).await
@@ -307,6 +319,21 @@ impl Account {
     pub async fn reset_calls(&self) -> Result<(), Error> {
         self.cloud
             .local(Method::DELETE, &format!("/_local/calls?account={}", self.id), None)
+            .await
+            .map(drop)
+    }
+
+    /// What AWS would have billed for since the start or the last reset.
+    pub async fn usage(&self) -> Result<Usage, Error> {
+        let path = format!("/_local/usage?account={}", self.id);
+        let answer = self.cloud.local(Method::GET, &path, None).await?;
+        serde_json::from_value(answer).map_err(|error| Error::unexpected("GET /_local/usage", error))
+    }
+
+    /// Counts usage from zero again.
+    pub async fn reset_usage(&self) -> Result<(), Error> {
+        self.cloud
+            .local(Method::DELETE, &format!("/_local/usage?account={}", self.id), None)
             .await
             .map(drop)
     }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::{Account, Error};
 
 /// A fault to inject with [`Account::fault`]. An API is a service and an operation, `DynamoDB.UpdateItem` or
-/// `States.ListExecutions`, or `DynamoDB.*` for all of a service.
+/// `States.ListExecutions`, or `DynamoDB.*` for all of a service. The faults of events strike their delivery to the targets
+/// of rules, not the bus.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
@@ -43,6 +44,8 @@ enum Kind {
     ApplyThenFail,
     Drop,
     Stale,
+    Double,
+    Reorder,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -50,6 +53,9 @@ enum Kind {
 enum Caller {
     Functions,
 }
+
+/// The delivery of an event on the default bus to a target of a rule.
+const DELIVERY: &str = "EventBridge.Deliver";
 
 impl Fault {
     /// The service's own throttling error.
@@ -103,6 +109,33 @@ impl Fault {
         }
     }
 
+    /// Events do not reach the targets of their rules.
+    #[must_use]
+    pub fn drop_events() -> Self {
+        Self::new(DELIVERY, Kind::Drop)
+    }
+
+    /// Events reach the targets of their rules twice.
+    #[must_use]
+    pub fn double_events() -> Self {
+        Self::new(DELIVERY, Kind::Double)
+    }
+
+    /// Events reach the targets of their rules later.
+    #[must_use]
+    pub fn delay_events(by: Duration) -> Self {
+        Self::delay(DELIVERY, by)
+    }
+
+    /// Events reach the targets of their rules later, each by a share of `within` of its own: out of order.
+    #[must_use]
+    pub fn reorder_events(within: Duration) -> Self {
+        Self {
+            seconds: Some(within.as_secs_f64()),
+            ..Self::new(DELIVERY, Kind::Reorder)
+        }
+    }
+
     /// The error that the caller gets.
     #[must_use]
     pub fn with_error(mut self, code: &str, status: u16, message: &str) -> Self {
@@ -126,7 +159,7 @@ impl Fault {
         self
     }
 
-    /// Only calls whose body contains this: a table's name, an ARN, a key.
+    /// Only calls whose body, or events whose text, contains this: a table's name, an ARN, a key.
     #[must_use]
     pub fn matching(mut self, text: &str) -> Self {
         self.matching = Some(text.to_owned());
@@ -232,6 +265,22 @@ mod tests {
             (
                 Fault::delay("States.*", Duration::from_secs(2)),
                 json!({"api": "States.*", "kind": "delay", "seconds": 2.0}),
+            ),
+            (
+                Fault::drop_events().matching("FAILED").times(1),
+                json!({"api": "EventBridge.Deliver", "kind": "drop", "match": "FAILED", "times": 1}),
+            ),
+            (
+                Fault::double_events().rate(0.5),
+                json!({"api": "EventBridge.Deliver", "kind": "double", "rate": 0.5}),
+            ),
+            (
+                Fault::delay_events(Duration::from_millis(250)),
+                json!({"api": "EventBridge.Deliver", "kind": "delay", "seconds": 0.25}),
+            ),
+            (
+                Fault::reorder_events(Duration::from_secs(3)),
+                json!({"api": "EventBridge.Deliver", "kind": "reorder", "seconds": 3.0}),
             ),
         ];
         for (fault, written) in cases {

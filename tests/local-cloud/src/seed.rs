@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{Account, Deployed, Error, Execution, Stack, account::aws, wait};
 
+/// The lock of the example `warehouse`.
+pub const WAREHOUSE: &str = "warehouse";
+
 /// How long a seeded execution may take to get where it should be.
 const SEEDED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -15,10 +18,34 @@ const SEEDED_WITHIN: Duration = Duration::from_secs(30);
 pub struct Seeds {
     /// The fleet's stack.
     pub fleet: Deployed,
-    /// The examples' stacks.
-    pub examples: Vec<Deployed>,
+    /// The pipelines' stacks.
+    pub examples: Examples,
     /// The executions, as they stand.
     pub executions: Vec<Execution>,
+}
+
+impl Seeds {
+    /// All stacks.
+    #[must_use]
+    pub fn stacks(&self) -> [&Deployed; 4] {
+        let Examples {
+            orders_nightly,
+            warehouse,
+            samples,
+        } = &self.examples;
+        [&self.fleet, orders_nightly, warehouse, samples]
+    }
+}
+
+/// The pipelines that use the fleet.
+#[derive(Debug, Clone)]
+pub struct Examples {
+    /// The example `orders-nightly`.
+    pub orders_nightly: Deployed,
+    /// The example `warehouse`.
+    pub warehouse: Deployed,
+    /// The pipelines of which only the sample events speak.
+    pub samples: Deployed,
 }
 
 /// Deploys the fleet, with all of its policies switched on.
@@ -47,20 +74,120 @@ pub fn orders_nightly_input() -> Value {
     json!({"date": "2026-01-31"})
 }
 
-/// Deploys the pipelines that never ask the guard by themselves: the sample events ask for their runs.
-pub async fn quiet_pipelines(account: &Account) -> Result<Deployed, Error> {
+/// Deploys the example `warehouse`, with the fleet's lock.
+pub async fn warehouse(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
+    let mut example = Stack::example("warehouse");
+    for function in [ACQUIRE, RELEASE] {
+        example = example.parameter(function, fleet.output(function)?);
+    }
+    account.deploy(example).await
+}
+
+/// The state machine `stock-import` of the example `warehouse`.
+pub fn stock_import_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("StockImportStateMachineArn")
+}
+
+/// The state machine `stock-report` of the example `warehouse`.
+pub fn stock_report_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("StockReportStateMachineArn")
+}
+
+const ACQUIRE: &str = "LockAcquireFunctionArn";
+const RELEASE: &str = "LockReleaseFunctionArn";
+
+/// Deploys the pipelines of which only the sample events speak.
+pub async fn sample_pipelines(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
     account
-        .deploy(Stack::new("seeds", "tests/local-cloud/seeds/template.yaml"))
+        .deploy(Stack::new("seeds", "tests/local-cloud/seeds/template.yaml").parameter(ACQUIRE, fleet.output(ACQUIRE)?))
         .await
 }
 
+/// Runs that do nothing by themselves, for a day: the sample events ask for them, for a lock or for the guard.
+const QUIET: [(&str, &[&str]); 6] = [
+    ("OrdersReportStateMachineArn", &["report-1", "report-2", "report-3"]),
+    ("OrdersRestoreStateMachineArn", &["restore-1"]),
+    ("OrdersImportStateMachineArn", &["import-1", "import-2"]),
+    ("OrdersAuditStateMachineArn", &["audit-1"]),
+    ("OrdersFamilyStateMachineArn", &["family-1", "family-2"]),
+    (
+        "DockVisitStateMachineArn",
+        &[
+            "free",
+            "wait",
+            "priority",
+            "hold",
+            "max-wait",
+            "fail",
+            "skip",
+            "queue-full",
+            "replace-waiting",
+            "cancel-holder",
+            "paused",
+            "assert-not-held",
+        ],
+    ),
+];
+
+/// A lock of the sample events: each event that changes something has one of its own, so that they do not get into each
+/// other's way.
+struct Dock {
+    lock: &'static str,
+    /// The runs of `dock-shift` that ask for it, in this order: the first one has it then, for a day.
+    shifts: &'static [&'static str],
+}
+
+const DOCKS: [Dock; 12] = [
+    Dock::new("dock-replace", &["replace-holds", "replace-waits"]),
+    Dock::new("dock-cancel", &["cancel-holds"]),
+    Dock::new("dock-assert", &["assert-holds"]),
+    Dock::new("dock-release", &["release-holds", "release-waits"]),
+    Dock::new("dock-ended", &["ended-holds", "ended-waits"]),
+    Dock::new("dock-redriven", &["redriven-holds"]),
+    Dock::new("dock-batch", &["batch-holds", "batch-waits"]),
+    Dock::new("dock-force", &["force-holds", "force-waits"]),
+    Dock::new("dock-remove", &["remove-holds", "remove-waits"]),
+    Dock::new("dock-move", &["move-holds", "move-1", "move-2"]),
+    Dock::new("dock-slots", &["slots-holds", "slots-waits"]),
+    Dock::new("dock-resume", &["resume-waits"]),
+];
+
+impl Dock {
+    const fn new(lock: &'static str, shifts: &'static [&'static str]) -> Self {
+        Self { lock, shifts }
+    }
+}
+
+/// Locks that are paused before anybody asks for them.
+const PAUSED: [&str; 2] = ["dock-paused", "dock-resume"];
+
+/// The lock that one run had until it failed, and that another one has now.
+const LOST: &str = "dock-lost";
+
 /// Starts the executions that `events/` speaks of: of `orders-nightly` one that runs for an hour, and one that the guard
-/// refuses because of it; of the quiet pipelines some that run for a day.
-pub async fn executions(
-    account: &Account,
-    orders_nightly: &Deployed,
-    quiet: &Deployed,
-) -> Result<Vec<Execution>, Error> {
+/// refuses because of it; of the quiet pipelines some that run for a day; of `stock-import` one that has the warehouse for
+/// an hour, and of `stock-report` one that waits for it; of `dock-shift` those that hold the other locks and wait for them.
+pub async fn executions(account: &Account, fleet: &Deployed, stacks: &Examples) -> Result<Vec<Execution>, Error> {
+    let locks = LockAdmin {
+        account,
+        function: fleet.output("LockAdminFunctionName")?,
+    };
+    let (guarded, quiet, warehouse, docks, lost) = tokio::try_join!(
+        guarded(account, &stacks.orders_nightly),
+        self::quiet(account, &stacks.samples),
+        in_the_warehouse(account, &stacks.warehouse, &locks),
+        at_the_docks(account, &stacks.samples, &locks),
+        lost(account, &stacks.samples, &locks),
+    )?;
+    let mut executions = Vec::new();
+    for run in [guarded, quiet, warehouse, docks, lost].concat() {
+        executions.push(account.execution(&run).await?);
+    }
+    Ok(executions)
+}
+
+/// One run that goes through the guard, and one that does not.
+async fn guarded(account: &Account, orders_nightly: &Deployed) -> Result<Vec<String>, Error> {
     let machine = orders_nightly_machine(orders_nightly)?;
     let mut long = orders_nightly_input();
     long["seconds"] = json!(3600);
@@ -69,23 +196,102 @@ pub async fn executions(
     let second = account
         .start_execution(machine, "second", &orders_nightly_input())
         .await?;
-    let second = account.wait_for_execution_within(&second, SEEDED_WITHIN).await?;
-    let mut seeded = vec![account.execution(&first).await?, second];
-    for (output, name) in [
-        ("OrdersReportStateMachineArn", "report-1"),
-        ("OrdersReportStateMachineArn", "report-2"),
-        ("OrdersReportStateMachineArn", "report-3"),
-        ("OrdersRestoreStateMachineArn", "restore-1"),
-        ("OrdersImportStateMachineArn", "import-1"),
-        ("OrdersImportStateMachineArn", "import-2"),
-        ("OrdersAuditStateMachineArn", "audit-1"),
-        ("OrdersFamilyStateMachineArn", "family-1"),
-        ("OrdersFamilyStateMachineArn", "family-2"),
-    ] {
-        let run = account.start_execution(quiet.output(output)?, name, &json!({})).await?;
-        seeded.push(account.execution(&run).await?);
+    account.wait_for_execution_within(&second, SEEDED_WITHIN).await?;
+    Ok(vec![first, second])
+}
+
+async fn quiet(account: &Account, samples: &Deployed) -> Result<Vec<String>, Error> {
+    let mut runs = Vec::new();
+    for (machine, names) in QUIET {
+        for name in names {
+            runs.push(
+                account
+                    .start_execution(samples.output(machine)?, name, &json!({}))
+                    .await?,
+            );
+        }
     }
-    Ok(seeded)
+    Ok(runs)
+}
+
+/// One run that has the warehouse, and one that waits for it.
+async fn in_the_warehouse(account: &Account, example: &Deployed, locks: &LockAdmin<'_>) -> Result<Vec<String>, Error> {
+    let input = json!({"seconds": 3600});
+    let import = stock_import_machine(example)?;
+    let holds = account.start_execution(import, "delivery-1", &input).await?;
+    locks.until(WAREHOUSE, 1).await?;
+    let report = stock_report_machine(example)?;
+    let waits = account.start_execution(report, "inventory-1", &json!({})).await?;
+    locks.until(WAREHOUSE, 2).await?;
+    Ok(vec![holds, waits])
+}
+
+async fn at_the_docks(account: &Account, samples: &Deployed, locks: &LockAdmin<'_>) -> Result<Vec<String>, Error> {
+    let machine = samples.output(DOCK_SHIFT)?;
+    for lock in PAUSED {
+        locks.pause(lock).await?;
+    }
+    let mut runs = Vec::new();
+    let longest = DOCKS.iter().map(|dock| dock.shifts.len()).max().unwrap_or(0);
+    // All docks at once, but at each of them one after the other: they are to queue in this order.
+    for round in 0..longest {
+        let queueing = || DOCKS.iter().filter(|dock| dock.shifts.len() > round);
+        for dock in queueing() {
+            let input = json!({"lock": dock.lock, "fail": false});
+            runs.push(account.start_execution(machine, dock.shifts[round], &input).await?);
+        }
+        for dock in queueing() {
+            locks.until(dock.lock, round + 1).await?;
+        }
+    }
+    Ok(runs)
+}
+
+/// A run that failed while it had its lock, and the one that has it since.
+async fn lost(account: &Account, samples: &Deployed, locks: &LockAdmin<'_>) -> Result<Vec<String>, Error> {
+    let machine = samples.output(DOCK_SHIFT)?;
+    let input = |fail| json!({"lock": LOST, "fail": fail});
+    let fails = account.start_execution(machine, "lost-fails", &input(true)).await?;
+    account.wait_for_execution_within(&fails, SEEDED_WITHIN).await?;
+    locks.until(LOST, 0).await?;
+    let holds = account.start_execution(machine, "lost-holds", &input(false)).await?;
+    locks.until(LOST, 1).await?;
+    Ok(vec![fails, holds])
+}
+
+const DOCK_SHIFT: &str = "DockShiftStateMachineArn";
+
+/// The function `lock-admin`, as it is deployed.
+struct LockAdmin<'a> {
+    account: &'a Account,
+    function: &'a str,
+}
+
+impl LockAdmin<'_> {
+    async fn ask(&self, request: &Value) -> Result<Value, Error> {
+        let answer = self.account.invoke(self.function, request).await;
+        answer.map_err(|error| Error::unexpected(self.function, error))
+    }
+
+    async fn pause(&self, lock: &str) -> Result<(), Error> {
+        let order = json!({"action": "pause", "lock": lock, "by": "cargo cloud", "reason": "a lock to resume"});
+        self.ask(&order).await.map(drop)
+    }
+
+    /// Waits until so many hold the lock, or wait for it.
+    async fn until(&self, lock: &str, runs: usize) -> Result<(), Error> {
+        let what = format!("{runs} runs that hold the lock {lock}, or wait for it");
+        wait::until(&what, SEEDED_WITHIN, async || {
+            let seen = self.ask(&json!({"action": "list", "lock": lock})).await;
+            let seen = seen.map_err(|error| error.to_string())?;
+            let there = [&seen["holders"], &seen["waiters"]].map(|list| list.as_array().map_or(0, Vec::len));
+            match there.iter().sum::<usize>() == runs {
+                true => Ok(()),
+                false => Err(seen.to_string()),
+            }
+        })
+        .await
+    }
 }
 
 /// Waits until an execution has left its first state, which is the guard.
@@ -116,12 +322,15 @@ async fn past_the_guard(account: &Account, arn: &str) -> Result<(), Error> {
 /// All of it.
 pub async fn seed(account: &Account) -> Result<Seeds, Error> {
     let fleet = fleet(account).await?;
-    let example = orders_nightly(account, &fleet).await?;
-    let quiet = quiet_pipelines(account).await?;
-    let executions = executions(account, &example, &quiet).await?;
+    let examples = Examples {
+        orders_nightly: orders_nightly(account, &fleet).await?,
+        warehouse: warehouse(account, &fleet).await?,
+        samples: sample_pipelines(account, &fleet).await?,
+    };
+    let executions = executions(account, &fleet, &examples).await?;
     Ok(Seeds {
         fleet,
-        examples: vec![example, quiet],
+        examples,
         executions,
     })
 }

@@ -62,11 +62,11 @@ impl Outcome {
         }
     }
 
-    fn painted(&self, paint: Paint, text: &str) -> String {
+    fn tone(&self) -> Tone {
         match self {
-            Self::WentThrough => paint.green(text),
-            Self::Refused { .. } => paint.yellow(text),
-            Self::Other(_) => paint.red(text),
+            Self::WentThrough => Tone::Good,
+            Self::Refused { .. } => Tone::Held,
+            Self::Other(_) => Tone::Bad,
         }
     }
 }
@@ -101,33 +101,107 @@ pub fn rows(executions: &[Execution]) -> Vec<Row> {
     executions.iter().map(row).collect()
 }
 
+/// A line of a chart: bars over the time axis, between a name and a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// On the left.
+    pub name: String,
+    /// The bars, none of which begins before the one before it has ended.
+    pub spans: Vec<Span>,
+    /// On the right.
+    pub text: String,
+    /// The colour of the text.
+    pub tone: Tone,
+}
+
+/// A bar, from the chart's zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    /// Where it begins.
+    pub from: Duration,
+    /// Where it ends.
+    pub to: Duration,
+    /// How it looks.
+    pub ink: Ink,
+    /// Its colour.
+    pub tone: Tone,
+}
+
+/// How a bar looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    /// `█`
+    Solid,
+    /// `░`
+    Light,
+}
+
+/// What a colour says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// It went well.
+    Good,
+    /// It waits, or was refused.
+    Held,
+    /// It was stopped, or went wrong.
+    Bad,
+}
+
+impl Tone {
+    fn painted(self, paint: Paint, text: &str) -> String {
+        match self {
+            Self::Good => paint.green(text),
+            Self::Held => paint.yellow(text),
+            Self::Bad => paint.red(text),
+        }
+    }
+}
+
 /// The narrowest and the widest that the bars' column gets.
 const BARS: (usize, usize) = (16, 48);
 
 /// Draws the rows, in lines of at most `width` columns where that is possible.
 #[must_use]
 pub fn render(rows: &[Row], width: usize, paint: Paint) -> String {
+    let line = |row: &Row| Line {
+        name: row.name.clone(),
+        spans: vec![Span {
+            from: row.from,
+            to: row.to,
+            ink: Ink::Solid,
+            tone: row.outcome.tone(),
+        }],
+        text: row.outcome.text(),
+        tone: row.outcome.tone(),
+    };
+    draw(&rows.iter().map(line).collect::<Vec<_>>(), "", width, paint)
+}
+
+/// Draws the lines, with a heading over their texts, in at most `width` columns where that is possible.
+#[must_use]
+pub fn draw(lines: &[Line], heading: &str, width: usize, paint: Paint) -> String {
     let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
-    let names = widest(&mut rows.iter().map(|row| row.name.chars().count()));
-    let outcomes = widest(&mut rows.iter().map(|row| row.outcome.text().chars().count()));
-    let bars = width.saturating_sub(2 + names + 2 + 2 + outcomes).clamp(BARS.0, BARS.1);
-    let total = rows
+    let names = widest(&mut lines.iter().map(|line| line.name.chars().count()));
+    let texts = widest(&mut lines.iter().map(|line| line.text.chars().count())).max(heading.chars().count());
+    let bars = width.saturating_sub(2 + names + 2 + 2 + texts).clamp(BARS.0, BARS.1);
+    let total = lines
         .iter()
-        .map(|row| row.to)
+        .flat_map(|line| &line.spans)
+        .map(|span| span.to)
         .max()
         .unwrap_or_default()
         .max(Duration::from_millis(100));
 
     let mut text = String::new();
-    let _ = writeln!(text, "  {:names$}  {}", "", paint.faint(&axis(total, bars)));
-    for row in rows {
-        let outcome = row.outcome.text();
-        let bar = format!("{:<bars$}", bar(row.from, row.to, total, bars));
-        let (bar, outcome) = (row.outcome.painted(paint, &bar), row.outcome.painted(paint, &outcome));
+    let axis = format!("{:<bars$}  {heading}", axis(total, bars));
+    let _ = writeln!(text, "  {:names$}  {}", "", paint.faint(axis.trim_end()));
+    for line in lines {
         let _ = writeln!(
             text,
-            "  {}  {bar}  {outcome}",
-            paint.bold(&format!("{:<names$}", row.name))
+            "  {}  {}  {}",
+            paint.bold(&format!("{:<names$}", line.name)),
+            bar(&line.spans, total, bars, paint),
+            line.tone.painted(paint, &line.text)
         );
     }
     text
@@ -159,13 +233,30 @@ fn axis(total: Duration, columns: usize) -> String {
     line
 }
 
-/// Block characters from one time to the other, to an eighth of a column at the end.
-fn bar(from: Duration, to: Duration, total: Duration, columns: usize) -> String {
+/// Block characters for the spans, a solid one to an eighth of a column at its end; and blanks up to the last column.
+fn bar(spans: &[Span], total: Duration, columns: usize, paint: Paint) -> String {
     const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let begin = (eighths(from, total, columns) / 8).min(columns.saturating_sub(1));
-    // At least half a column, or it would hardly be seen.
-    let end = eighths(to, total, columns).max(begin * 8 + 4);
-    format!("{}{}{}", " ".repeat(begin), "█".repeat(end / 8 - begin), PARTS[end % 8])
+    let mut bar = String::new();
+    let mut at = 0;
+    for span in spans {
+        let begin = (eighths(span.from, total, columns) / 8)
+            .min(columns.saturating_sub(1))
+            .max(at);
+        let end = eighths(span.to, total, columns);
+        let blocks = match span.ink {
+            // At least half a column, or it would hardly be seen.
+            Ink::Solid => {
+                let end = end.max(begin * 8 + 4);
+                format!("{}{}", "█".repeat(end / 8 - begin), PARTS[end % 8])
+            }
+            Ink::Light => "░".repeat((end / 8).saturating_sub(begin)),
+        };
+        bar.push_str(&" ".repeat(begin - at));
+        at = begin + blocks.chars().count();
+        bar.push_str(&span.tone.painted(paint, &blocks));
+    }
+    bar.push_str(&" ".repeat(columns.saturating_sub(at)));
+    bar
 }
 
 /// A time as eighths of a column, rounded.
@@ -231,6 +322,36 @@ mod tests {
                 "             0 s   1 s   2 s",
                 "  nightly-1  ███████████████████  went through",
                 "  nightly-2  ▌                    refused by nightly-1: OverlapGuard.Overlapping",
+            ]
+        );
+    }
+
+    #[test]
+    fn draws_runs_that_take_turns() {
+        let span = |from, to, ink| Span {
+            from: Duration::from_millis(from),
+            to: Duration::from_millis(to),
+            ink,
+            tone: Tone::Good,
+        };
+        let line = |name: &str, asked, granted, left, text: &str| Line {
+            name: name.into(),
+            spans: vec![span(asked, granted, Ink::Light), span(granted, left, Ink::Solid)],
+            text: text.into(),
+            tone: Tone::Good,
+        };
+        let turns = [
+            line("import-1", 0, 20, 1000, "7   0.0 s"),
+            line("report-1", 200, 1030, 2100, "8   0.8 s"),
+            line("import-2", 400, 2150, 4000, "9   1.8 s"),
+        ];
+        assert_eq!(
+            lines(&draw(&turns, "fence", 63, Paint::Plain)),
+            [
+                "            0 s       1 s       2 s       3 s         fence",
+                "  import-1  ██████████                                7   0.0 s",
+                "  report-1    ░░░░░░░░███████████                     8   0.8 s",
+                "  import-2      ░░░░░░░░░░░░░░░░░███████████████████  9   1.8 s",
             ]
         );
     }

@@ -101,7 +101,7 @@ async fn fill(cloud: &Cloud, progress: &Progress) -> Result<(), Error> {
     let seeds = seed::seed(&account).await?;
     step.done(&format!(
         "{} stacks, {} executions",
-        1 + seeds.examples.len(),
+        seeds.stacks().len(),
         seeds.executions.len()
     ));
     introduce(&account, &seeds).await
@@ -124,14 +124,8 @@ async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
         say(&format!("  {}", machine.state_machine_arn));
     }
     heading("Executions");
-    let widest = seeds
-        .executions
-        .iter()
-        .map(|execution| execution.name.chars().count())
-        .max()
-        .unwrap_or(0);
-    for execution in &seeds.executions {
-        say(&format!("  {:<widest$}  {}", execution.name, status(execution, paint)));
+    for line in listing(&seeds.executions, paint) {
+        say(&line);
     }
 
     heading("For the AWS CLI, the SDKs and cargo lambda, in another terminal");
@@ -139,16 +133,14 @@ async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
         say(&format!("  export {name}={value}"));
     }
     heading("Then, for example");
-    if let Some(machine) = machines.first() {
-        let arn = &machine.state_machine_arn;
-        let input = seed::orders_nightly_input();
-        say(&format!(
-            "  aws stepfunctions list-executions --state-machine-arn {arn}"
-        ));
-        say(&format!(
-            "  aws stepfunctions start-execution --state-machine-arn {arn} --input '{input}'"
-        ));
-    }
+    let arn = seed::orders_nightly_machine(&seeds.examples.orders_nightly)?;
+    let input = seed::orders_nightly_input();
+    say(&format!(
+        "  aws stepfunctions list-executions --state-machine-arn {arn}"
+    ));
+    say(&format!(
+        "  aws stepfunctions start-execution --state-machine-arn {arn} --input '{input}'"
+    ));
     if let Some(refused) = seeds.executions.iter().find(|execution| execution.error.is_some()) {
         say(&format!(
             "  aws stepfunctions describe-execution --execution-arn {}",
@@ -190,6 +182,47 @@ fn exports(account: &str, endpoint: &str) -> [(&'static str, String); 5] {
     ]
 }
 
+/// Most executions that are named; of more of a kind it is said how many there are.
+const NAMED: usize = 4;
+
+/// A line for all executions of a state machine that stand alike.
+fn listing(executions: &[Execution], paint: Paint) -> Vec<String> {
+    let machine = |execution: &Execution| execution.arn.rsplit(':').nth(1).unwrap_or_default().to_owned();
+    let mut groups: Vec<(String, Vec<&Execution>)> = Vec::new();
+    for execution in executions {
+        let like = |other: &Execution| other.status == execution.status && other.error == execution.error;
+        let group = groups
+            .iter_mut()
+            .find(|(name, group)| *name == machine(execution) && like(group[0]));
+        match group {
+            Some((_, group)) => group.push(execution),
+            None => groups.push((machine(execution), vec![execution])),
+        }
+    }
+    let names = |group: &[&Execution]| match group.len() {
+        ..=NAMED => {
+            let names: Vec<_> = group.iter().map(|execution| execution.name.as_str()).collect();
+            names.join(", ")
+        }
+        many => format!("{many} executions"),
+    };
+    let widest = |texts: &mut dyn Iterator<Item = usize>| texts.max().unwrap_or(0);
+    let first = widest(&mut groups.iter().map(|(machine, _)| machine.len()));
+    let second = widest(&mut groups.iter().map(|(_, group)| names(group).chars().count()));
+    let mut last = "";
+    let mut lines = Vec::new();
+    for (machine, group) in &groups {
+        let shown = if machine == last { "" } else { machine };
+        last = machine;
+        lines.push(format!(
+            "  {shown:<first$}  {:<second$}  {}",
+            names(group),
+            status(group[0], paint)
+        ));
+    }
+    lines
+}
+
 fn status(execution: &Execution, paint: Paint) -> String {
     let status = format!("{:<9}", execution.status.as_str());
     match &execution.error {
@@ -198,7 +231,7 @@ fn status(execution: &Execution, paint: Paint) -> String {
     }
 }
 
-/// A function's sample events, sorted, and their folder as a path from the workspace's.
+/// A function's sample events, in the order of its README, and their folder as a path from the workspace's.
 fn sample_events(account: &Account, function: &str) -> Option<(String, Vec<String>)> {
     let workspace = account.cloud().workspace();
     let binary = workspace
@@ -214,7 +247,8 @@ fn sample_events(account: &Account, function: &str) -> Option<(String, Vec<Strin
     let mut names: Vec<String> = paths
         .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
         .collect();
-    names.sort();
+    let readme = fs::read_to_string(workspace.root.join(format!("functions/{binary}/README.md"))).unwrap_or_default();
+    names.sort_by_key(|name| (readme.find(&format!("`{name}`")).unwrap_or(usize::MAX), name.clone()));
     Some((folder, names))
 }
 
@@ -244,5 +278,33 @@ mod tests {
         assert_eq!(asked(&["--port", "0"]), Err("--port 0: not a port".into()));
         assert_eq!(asked(&["--port", "70000"]), Err("--port 70000: not a port".into()));
         assert_eq!(asked(&["-p"]), Err("not understood: -p".into()));
+    }
+
+    #[test]
+    fn executions_that_stand_alike_share_a_line() {
+        let execution = |machine: &str, name: &str, status: &str, error: Option<&str>| Execution {
+            arn: format!("arn:aws:states:us-east-1:000000000000:execution:{machine}:{name}"),
+            name: name.to_owned(),
+            status: status.into(),
+            error: error.map(str::to_owned),
+            cause: None,
+            output: None,
+            started: std::time::SystemTime::UNIX_EPOCH,
+            stopped: None,
+        };
+        let mut executions = vec![
+            execution("orders", "first", "RUNNING", None),
+            execution("orders", "second", "FAILED", Some("OverlapGuard.Overlapping")),
+            execution("orders", "third", "RUNNING", None),
+        ];
+        executions.extend((1..=5).map(|n| execution("dock-visit", &format!("visit-{n}"), "RUNNING", None)));
+        assert_eq!(
+            listing(&executions, Paint::Plain),
+            [
+                "  orders      first, third  RUNNING",
+                "              second        FAILED    OverlapGuard.Overlapping",
+                "  dock-visit  5 executions  RUNNING",
+            ]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo demo`: three runs of one pipeline start at once, and the guard lets one through.
+//! `cargo demo`: runs that must not overlap, and runs that take turns, on the local cloud.
 
 use std::{
     env,
@@ -7,18 +7,28 @@ use std::{
 };
 
 use local_cloud::{
-    Account, Cloud, Error, Execution, Options, Progress,
+    Account, Cloud, Deployed, Error, Execution, Options, Progress,
     progress::seconds,
+    queue::{self, HandOver, Turn},
     seed,
     terminal::{self, Paint, say},
-    timeline::{self, Outcome, Row},
+    timeline::{self, Ink, Line, Outcome, Row, Span, Tone},
+    wait,
 };
+use serde_json::json;
 
 const HELP: &str = "\
 cargo demo
 
-Runs the fleet on an AWS emulator on this machine, starts three runs of one pipeline at once, and shows what the
-overlap guard does about it. No AWS account, no docker; the first time it installs the emulator under target/.";
+Runs the fleet on an AWS emulator on this machine. Three runs of one pipeline start at once, and the overlap guard lets
+one through; eight runs of two pipelines ask for one lock, and take turns. Exits with 1 if they do not.
+No AWS account, no docker; the first time it installs the emulator under target/.";
+
+/// How long a run may take to ask for the lock, or to be given it.
+const NEXT_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the run that is stopped has the lock before.
+const STOPPED_AFTER: Duration = Duration::from_millis(500);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -48,13 +58,13 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether the guard did what it is for.
+/// Whether the fleet did what it is for.
 async fn demo() -> Result<bool, Error> {
     let begun = Instant::now();
     let paint = Paint::for_stdout();
     let progress = Progress::steps();
     say("");
-    say(&paint.bold("Signalbox: three runs of one pipeline start at once; one may run"));
+    say(&paint.bold("Signalbox: runs that must not overlap, and runs that take turns"));
     say("");
     let cloud = Cloud::start(Options {
         port: None,
@@ -62,35 +72,38 @@ async fn demo() -> Result<bool, Error> {
     })
     .await?;
     let account = cloud.account("demo");
-    let runs = three_runs(&account, &progress)
-        .await
-        .inspect_err(|_| cloud.keep_state())?;
-    say("");
+    let (runs, turns) = both(&account, &progress).await.inspect_err(|_| cloud.keep_state())?;
     let rows = timeline::rows(&runs);
-    let guarded = guarded(&rows);
-    if guarded.is_none() {
+    let guarded = show_guard(&runs, &rows, paint);
+    let in_turn = show_lock(&turns, paint);
+    if !guarded || !in_turn {
         cloud.keep_state();
     }
-    show(&runs, &rows, guarded, begun.elapsed(), paint);
-    Ok(guarded.is_some())
+    show_ways_on(begun.elapsed(), paint);
+    Ok(guarded && in_turn)
 }
 
-/// Deploys, starts the pipeline three times at once, and waits for all three.
-async fn three_runs(account: &Account, progress: &Progress) -> Result<Vec<Execution>, Error> {
+/// Deploys the fleet and the examples, and runs both of them at the same time: the first is over before the second.
+async fn both(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, Vec<Turn>), Error> {
     let step = progress.step("fleet", "deploying template.yaml");
     let fleet = seed::fleet(account).await?;
     step.done(&format!("stack {}, {} resources", fleet.stack, fleet.resources.len()));
 
-    let step = progress.step("pipeline", "deploying examples/orders-nightly");
-    let example = seed::orders_nightly(account, &fleet).await?;
-    step.done(&format!(
-        "stack {}, {} resources",
-        example.stack,
-        example.resources.len()
-    ));
+    let step = progress.step("pipelines", "deploying examples/orders-nightly and examples/warehouse");
+    let nightly = seed::orders_nightly(account, &fleet).await?;
+    let warehouse = seed::warehouse(account, &fleet).await?;
+    step.done("orders-nightly; stock-import and stock-report");
 
+    tokio::try_join!(
+        three_runs(account, &nightly, progress),
+        eight_runs(account, &warehouse, progress)
+    )
+}
+
+/// Starts the pipeline three times at once, and waits for all three.
+async fn three_runs(account: &Account, example: &Deployed, progress: &Progress) -> Result<Vec<Execution>, Error> {
     let step = progress.step("three runs", "running orders-nightly three times at once");
-    let machine = seed::orders_nightly_machine(&example)?;
+    let machine = seed::orders_nightly_machine(example)?;
     let input = seed::orders_nightly_input();
     let start = |name| account.start_execution(machine, name, &input);
     let (first, second, third) = tokio::join!(start("nightly-1"), start("nightly-2"), start("nightly-3"));
@@ -99,57 +112,202 @@ async fn three_runs(account: &Account, progress: &Progress) -> Result<Vec<Execut
     Ok(runs)
 }
 
-/// The one run that went through, if the guard refused all the others.
-fn guarded(rows: &[Row]) -> Option<&Row> {
-    let (through, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.outcome == Outcome::WentThrough);
-    let refused = others.iter().all(|row| matches!(row.outcome, Outcome::Refused { .. }));
-    through.first().copied().filter(|_| through.len() == 1 && refused)
+/// Starts eight runs of two pipelines one after the other, each when the one before it has asked for the lock; stops one
+/// of them while it has it; and waits for all of them.
+async fn eight_runs(account: &Account, example: &Deployed, progress: &Progress) -> Result<Vec<Turn>, Error> {
+    let step = progress.step("eight runs", "eight runs of stock-import and stock-report take turns");
+    let (import, report) = (
+        seed::stock_import_machine(example)?,
+        seed::stock_report_machine(example)?,
+    );
+    let runs = [
+        (import, "import-1"),
+        (report, "report-1"),
+        (import, STOPPED),
+        (report, "report-2"),
+        (import, "import-3"),
+        (report, "report-3"),
+        (import, "import-4"),
+        (report, "report-4"),
+    ];
+    let mut started = Vec::new();
+    let mut stopped = None;
+    for (machine, name) in runs {
+        // The one that is stopped would work for a minute.
+        let input = json!({"seconds": if name == STOPPED { 60 } else { 1 }});
+        let run = account.start_execution(machine, name, &input).await?;
+        let run = account.execution(&run).await?;
+        turn_until(account, &run, "ask for the lock", |turn| turn.queued.is_some()).await?;
+        if name == STOPPED {
+            stopped = Some(run.clone());
+        }
+        started.push(run);
+    }
+    if let Some(run) = stopped {
+        turn_until(account, &run, "have the lock", |turn| turn.granted.is_some()).await?;
+        tokio::time::sleep(STOPPED_AFTER).await;
+        account
+            .stop_execution(&run.arn, "Demo.Stopped", "A person stopped it.")
+            .await?;
+    }
+    let arns: Vec<_> = started.iter().map(|run| run.arn.as_str()).collect();
+    let mut turns = Vec::new();
+    for run in account.wait_for_executions(&arns).await? {
+        turns.push(Turn::of(account, &run).await?);
+    }
+    step.done("stock-import and stock-report, one after the other");
+    Ok(turns)
 }
 
-fn show(runs: &[Execution], rows: &[Row], guarded: Option<&Row>, took: Duration, paint: Paint) {
+/// The run that is stopped while it has the lock.
+const STOPPED: &str = "import-2";
+
+async fn turn_until(
+    account: &Account,
+    run: &Execution,
+    what: &str,
+    so_far: impl Fn(&Turn) -> bool,
+) -> Result<(), Error> {
+    wait::until(&format!("{} to {what}", run.name), NEXT_WITHIN, async || {
+        let turn = Turn::of(account, run).await.map_err(|error| error.to_string())?;
+        match so_far(&turn) {
+            true => Ok(()),
+            false => Err(format!("{turn:?}")),
+        }
+    })
+    .await
+}
+
+/// Shows what became of the three runs. Whether the guard let one through, and refused all the others.
+fn show_guard(runs: &[Execution], rows: &[Row], paint: Paint) -> bool {
     let width = terminal::width();
+    heading("One run at a time: three runs of orders-nightly start at once", paint);
     say(&timeline::render(rows, width, paint));
-
-    if let Some((run, error)) = runs.iter().find_map(|run| Some((run, run.error.as_deref()?))) {
-        say(&format!(
-            "  {}",
-            paint.bold(&format!("What the Step Functions console shows for {}", run.name))
-        ));
-        fact("Error", error, width);
-        fact("Cause", &run.cause_message().unwrap_or_default(), width);
-        say("");
-    }
-
-    let told = match guarded {
-        Some(one) => format!(
+    let (through, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.outcome == Outcome::WentThrough);
+    let refused = others.iter().all(|row| matches!(row.outcome, Outcome::Refused { .. }));
+    let one = through.first().filter(|_| through.len() == 1 && refused);
+    match one {
+        Some(one) => tell(&format!(
             "The pipeline's first state asks the guard. It let {} through, and refused the {} that would have \
-             overlapped: they failed before any of their work began, with an error that a Catch can match.",
+             overlapped, before any of their work began. What the console shows for one of them:",
             one.name,
-            rows.len() - 1
-        ),
-        None => "This is not what the guard is for: one run should have gone through, the others been refused.".into(),
-    };
-    let told = format!("{told} Total time: {}.", seconds(took));
-    for line in terminal::wrap(&told, width.min(100) - 2) {
-        say(&format!("  {line}"));
+            others.len()
+        )),
+        None => tell("This is not what the guard is for: one run should have gone through, the others been refused."),
     }
+    if let Some((run, error)) = runs.iter().find_map(|run| Some((run, run.error.as_deref()?))) {
+        let cause = run.cause_message().unwrap_or_default();
+        for (name, text) in [("Error", error), ("Cause", &cause)] {
+            for (at, line) in terminal::wrap(text, width - 11).iter().enumerate() {
+                say(&format!("    {:<7}{line}", if at == 0 { name } else { "" }));
+            }
+        }
+    }
+    one.is_some()
+}
+
+/// Shows the eight runs. Whether they took turns, in order.
+fn show_lock(turns: &[Turn], paint: Paint) -> bool {
+    heading(
+        "In order: eight runs of two pipelines ask for the lock \"warehouse\"",
+        paint,
+    );
+    say(&timeline::draw(
+        &lines(turns),
+        "waited  fence",
+        terminal::width(),
+        paint,
+    ));
+    say(&format!(
+        "  {} waits   {} has the lock\n",
+        paint.yellow("░"),
+        paint.green("█")
+    ));
+    let fault = queue::fault(turns).or_else(|| {
+        let stopped = turns.iter().find(|turn| turn.stopped);
+        (stopped.map(|turn| turn.name.as_str()) != Some(STOPPED)).then(|| format!("{STOPPED} was not stopped"))
+    });
+    if let Some(fault) = fault {
+        tell(&format!("This is not what a lock is for: {fault}."));
+        return false;
+    }
+    let mut overs = queue::hand_overs(turns);
+    let by_event: Vec<HandOver> = overs.extract_if(.., |over| over.from.stopped).collect();
+    overs.sort_by_key(|over| over.took);
+    let millis = |over: Option<&HandOver>| over.map_or(0, |over| over.took.as_millis());
+    tell(&format!(
+        "They were served in the order in which they had asked, never two at once. Whoever gives the lock back hands it to \
+         the next one: that took {} ms in the middle, and {} ms at most.",
+        millis(overs.get(overs.len() / 2)),
+        millis(overs.last())
+    ));
+    for over in &by_event {
+        tell(&format!(
+            "{} was stopped while it had the lock, and gave nothing back. The event of its end did: {} had the lock {} ms \
+             later. The fence, which is higher with every turn, tells what a stopped run may still write from what its \
+             successor writes.",
+            over.from.name,
+            over.to.name,
+            over.took.as_millis()
+        ));
+    }
+    tell("A run that waits does nothing: no polling, no state transitions, for up to a year.");
+    true
+}
+
+fn lines(turns: &[Turn]) -> Vec<Line> {
+    let zero = turns.iter().filter_map(|turn| turn.asked).min().unwrap_or_default();
+    let since = |at: Option<i64>| Duration::from_millis(u64::try_from(at.unwrap_or(zero) - zero).unwrap_or_default());
+    let line = |turn: &Turn| {
+        let tone = if turn.stopped { Tone::Bad } else { Tone::Good };
+        let span = |from, to, ink, tone| Span {
+            from: since(from),
+            to: since(to),
+            ink,
+            tone,
+        };
+        let waited = turn.waited().map_or_else(|| "?".to_owned(), seconds);
+        let fence = turn.fence.map_or_else(|| "none".to_owned(), |fence| fence.to_string());
+        let note = if turn.stopped { "  stopped" } else { "" };
+        Line {
+            name: turn.name.clone(),
+            spans: vec![
+                span(turn.asked, turn.granted.or(turn.left), Ink::Light, Tone::Held),
+                span(turn.granted.or(turn.left), turn.left, Ink::Solid, tone),
+            ],
+            text: format!("{waited:>6}  {fence}{note}"),
+            tone,
+        }
+    };
+    queue::in_order(turns).into_iter().map(line).collect()
+}
+
+fn show_ways_on(took: Duration, paint: Paint) {
     say("");
     for (command, what) in [
-        ("cargo cloud", "keeps this cloud up, for the AWS CLI and cargo lambda"),
+        ("cargo cloud", "keeps such a cloud up, for the AWS CLI and cargo lambda"),
         ("cargo test", "the unit tests, and the end-to-end tests on this cloud"),
         (
             "README.md",
-            "the guard in a pipeline of your own, and the deployment to AWS",
+            "the fleet in pipelines of your own, and its deployment to AWS",
         ),
     ] {
         say(&format!("  {}{what}", paint.bold(&format!("{command:<14}"))));
     }
+    say(&format!("\n  Total time: {}.\n", seconds(took)));
+}
+
+fn heading(text: &str, paint: Paint) {
+    say("");
+    for line in terminal::wrap(text, terminal::width()) {
+        say(&paint.bold(&line));
+    }
     say("");
 }
 
-/// A named text, wrapped beside its name.
-fn fact(name: &str, text: &str, width: usize) {
-    for (at, line) in terminal::wrap(text, width - 11).iter().enumerate() {
-        say(&format!("    {:<7}{line}", if at == 0 { name } else { "" }));
+/// A paragraph, as wide as reads well.
+fn tell(text: &str) {
+    for line in terminal::wrap(text, terminal::width().min(100) - 2) {
+        say(&format!("  {line}"));
     }
 }
