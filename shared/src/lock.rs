@@ -59,7 +59,7 @@ use self::key::Nonce;
 
 /// Longer than an invocation of any function that sends tokens lives, with a margin for clocks that differ: whoever made
 /// a grant this long ago is not about to deliver it. A test holds the template's `Timeout`s to less than half of it.
-pub const GRANT_SETTLES: Duration = Duration::from_secs(60);
+pub const GRANT_SETTLES: Duration = Duration::from_mins(1);
 
 /// How long `DescribeExecution` may lag: an end that is younger may have been followed by a redrive already, and an
 /// execution that is not known may only just have started.

@@ -454,6 +454,57 @@ async fn what_other_branches_do_is_theirs() {
     }
 }
 
+/// Whatever was open then did not get what it was sent; a redrive schedules it again, with another token.
+#[tokio::test]
+async fn no_task_outlives_its_execution() {
+    let waits = ["3<2 TaskScheduled mine", "4<3 TaskStarted", "5<4 TaskSubmitted"];
+    for end in [
+        "ExecutionAborted",
+        "ExecutionTimedOut",
+        "ExecutionFailed",
+        "ExecutionSucceeded",
+    ] {
+        for previous in [5, 0] {
+            let end = format!("6<{previous} {end}");
+            holds_after_beginning(&[&waits[..], &[&end]].concat(), Outcome::Failed).await;
+            let again = [
+                &*end,
+                "7<6 ExecutionRedriven",
+                "8<7 TaskScheduled other",
+                "9<8 TaskSucceeded",
+            ];
+            holds_after_beginning(&[&waits[..], &again].concat(), Outcome::Failed).await;
+        }
+    }
+    let redriven = [&waits[..], &["6<5 ExecutionRedriven"]].concat();
+    holds_after_beginning(&redriven, Outcome::Failed).await;
+    let succeeded = [
+        &waits[..],
+        &["6<5 TaskSucceeded", "7<6 FailStateEntered", "8<7 ExecutionFailed"],
+    ]
+    .concat();
+    holds_after_beginning(&succeeded, Outcome::Succeeded).await;
+    let since = [
+        "3<2 ExecutionAborted",
+        "4<3 ExecutionRedriven",
+        "5<4 TaskScheduled mine",
+        "6<5 TaskStarted",
+    ];
+    holds_after_beginning(&since, Outcome::Unclear).await;
+}
+
+/// What comes behind an event that this version does not know, it does not guess.
+#[tokio::test]
+async fn an_unknown_event_leaves_open_how_the_task_ended() {
+    let chain = [
+        "3<2 TaskScheduled mine",
+        "4<3 TaskStarted",
+        "5<4 TaskPostponed",
+        "6<5 TaskFailed",
+    ];
+    holds_after_beginning(&chain, Outcome::Unclear).await;
+}
+
 /// Each attempt has a token of its own.
 #[tokio::test]
 async fn of_the_attempts_of_a_state_only_the_tokens_own_counts() {

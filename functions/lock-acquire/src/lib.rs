@@ -34,7 +34,7 @@ impl Handler for LockAcquire {
     type Failure = Error;
 
     async fn handle(&self, request: Request, invocation: &Invocation) -> Result<Answer, Error> {
-        let ask = Ask::read(request, self.locks.may_stop)?;
+        let ask = Ask::read(&request, self.locks.may_stop)?;
         let run = &ask.hold().execution;
         if !run.machine().name().starts_with(&self.prefix) {
             return Err(Error::Unseen {

@@ -75,7 +75,7 @@ impl Ask {
     }
 
     /// Checks a request. `may_stop`: whether the stack lets the function stop executions.
-    pub fn read(request: Request, may_stop: bool) -> Result<Self, BadRequest> {
+    pub fn read(request: &Request, may_stop: bool) -> Result<Self, BadRequest> {
         let execution = ExecutionArn::parse_with_children(&request.execution_arn)
             .map_err(|error| BadRequest::new("executionArn", error.to_string()))?;
         let lock = LockKey::parse(&request.lock).map_err(|error| BadRequest::new("lock", error.to_string()))?;
@@ -93,9 +93,9 @@ impl Ask {
         })?;
         let hold = Hold { execution, lock, name };
         if request.assert {
-            return Self::asserting(&request, hold, token, entered);
+            return Self::asserting(request, hold, token, entered);
         }
-        let on_busy = on_busy(&request, may_stop)?;
+        let on_busy = on_busy(request, may_stop)?;
         let priority = request.priority.map(Priority::new).transpose();
         Ok(Self::Acquire(Box::new(Acquire {
             hold,
@@ -203,7 +203,7 @@ mod tests {
         });
         change(&mut payload);
         parse::<Request>(payload)
-            .and_then(|request| Ask::read(request, false))
+            .and_then(|request| Ask::read(&request, false))
             .map_err(|error| error.to_string())
     }
 

@@ -41,7 +41,7 @@ fn state(definition: &str, name: &str) -> Value {
 }
 
 fn read(payload: Value) -> Result<Ask, BadRequest> {
-    parse::<Request>(payload).and_then(|request| Ask::read(request, true))
+    parse::<Request>(payload).and_then(|request| Ask::read(&request, true))
 }
 
 #[test]

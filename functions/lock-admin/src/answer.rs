@@ -178,7 +178,7 @@ impl One {
             console_url: console::execution_url(&holder.execution),
         });
         let holders = holders.collect();
-        let last_hold = head.last_hold_ms.map(|millis| seconds(millis));
+        let last_hold = head.last_hold_ms.map(seconds);
         let full = view.waiters.len() == limit as usize;
         let next = view
             .waiters

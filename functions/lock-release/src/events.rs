@@ -90,6 +90,7 @@ mod tests {
 
     const RUN: &str = "arn:aws:states:us-east-1:123456789012:execution:orders:run-1";
 
+    #[allow(clippy::needless_pass_by_value, reason = "written in place")]
     fn read(detail: Value) -> Result<Option<Change>, String> {
         Change::read(&json!({"source": "aws.states", "detail": detail, "later": {"added": [1]}}))
             .map_err(|error| error.to_string())

@@ -5,21 +5,20 @@ mod wire;
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::config::retry::RetryPartition;
-use aws_sdk_dynamodb::{Client, Config};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
-use aws_smithy_types::retry::RetryConfig;
+use aws_sdk_dynamodb::Client;
 use overlap_guard::answer::Overlap;
 use overlap_guard::error::Error;
 use overlap_guard::store::{
-    Claim, ClaimState, Claims, DynamoStore, Holder, Question, Record, Records, Ruling, Verdict,
+    Claim, ClaimState, Claims, DynamoRecords, Holder, Question, Record, Records, Ruling, Verdict,
 };
 use serde_json::{Value, json};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
-use signalbox::aws::{CallError, retries};
+use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 use signalbox::failure::Failure;
+use signalbox::lock::DynamoLocks;
 
+use wire::dynamodb::{NOT_MET, not_met, with};
 use wire::{Answer, TOLD, Wire, denied, error, ok};
 
 const TABLE: &str = "fleet";
@@ -32,8 +31,6 @@ const QUESTION: Question = Question {
     redrive: 1,
     entered: Timestamp::from_millis(5_000),
 };
-/// What DynamoDB answers to a write whose condition is not met.
-const NOT_MET: &str = "ConditionalCheckFailedException";
 
 fn arn(text: &str) -> ExecutionArn {
     ExecutionArn::parse(text).expect("a good ARN")
@@ -133,11 +130,10 @@ enum Outcome {
 impl Call {
     fn operation(self) -> &'static str {
         match self {
-            Self::Arrive | Self::Claim | Self::Replace => "PutItem",
+            Self::Arrive => "PutItem",
             Self::Records => "BatchGetItem",
-            Self::Decide => "UpdateItem",
             Self::Read => "GetItem",
-            Self::Remove => "DeleteItem",
+            Self::Decide | Self::Claim | Self::Replace | Self::Remove => "UpdateItem",
         }
     }
 
@@ -149,57 +145,58 @@ impl Call {
         !matches!(self, Self::Records | Self::Read)
     }
 
-    /// What the adapter makes of these answers.
+    /// Where a claim is taken or removed, DynamoDB answers with the lock as it is then.
+    fn success(self) -> Answer {
+        match self {
+            Self::Claim => ok(&json!({"Attributes": head_item(&mine())})),
+            Self::Remove => ok(&json!({"Attributes": head_item(&json!({}))})),
+            _ => ok(&json!({})),
+        }
+    }
+
+    /// What the adapters make of these answers.
     async fn answered(self, answers: Vec<Answer>) -> (Result<Outcome, CallError>, Wire) {
-        let (store, wire) = store(self.operation(), answers);
+        let (store, wire) = store(answers);
         (self.on(&store).await, wire)
     }
 
-    async fn on(self, store: &DynamoStore) -> Result<Outcome, CallError> {
+    async fn on(self, store: &Store) -> Result<Outcome, CallError> {
+        let Store { records, locks } = store;
         let run = arn(RUN);
         let machine = StateMachineArn::parse(MACHINE).expect("a good ARN");
         Ok(match self {
-            Self::Arrive => Outcome::Record(store.arrive(&run, QUESTION, NOW).await?),
-            Self::Records => Outcome::Records(store.records(&[run]).await?.into_iter().collect()),
-            Self::Decide => Outcome::Verdict(store.decide(&run, QUESTION, &verdict(true)).await?),
-            Self::Claim => Outcome::Claim(Some(store.claim(&machine, &holder(), NOW).await?)),
-            Self::Read => Outcome::Claim(store.read(&machine).await?),
-            Self::Replace => Outcome::Done(store.replace(&machine, &seen(), &joined()).await?),
+            Self::Arrive => Outcome::Record(records.arrive(&run, QUESTION, NOW).await?),
+            Self::Records => Outcome::Records(records.records(&[run]).await?.into_iter().collect()),
+            Self::Decide => Outcome::Verdict(records.decide(&run, QUESTION, &verdict(true)).await?),
+            Self::Claim => Outcome::Claim(Some(locks.claim(&machine, &holder(), NOW).await?)),
+            Self::Read => Outcome::Claim(locks.read(&machine).await?),
+            Self::Replace => Outcome::Done(locks.replace(&machine, &seen(), &joined()).await?),
             Self::Remove => {
-                store.remove(&machine, &seen()).await?;
+                locks.remove(&machine, &seen()).await?;
                 Outcome::Removed
             }
         })
     }
 }
 
-fn store(operation: &str, answers: Vec<Answer>) -> (DynamoStore, Wire) {
-    let wire = Wire::default();
-    let rule = match operation {
-        "PutItem" => wire::rule(mock!(Client::put_item), answers),
-        "GetItem" => wire::rule(mock!(Client::get_item), answers),
-        "UpdateItem" => wire::rule(mock!(Client::update_item), answers),
-        "DeleteItem" => wire::rule(mock!(Client::delete_item), answers),
-        _ => wire::rule(mock!(Client::batch_get_item), answers),
-    };
-    let recorder = wire.clone();
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::Sequential, [&rule], |config| {
-        config
-            .interceptor(recorder.clone())
-            .retry_config(retries())
-            .retry_partition(alone())
-    });
-    (DynamoStore::new(client, TABLE.to_owned()), wire)
+/// What the guard remembers, and who has the claims.
+struct Store {
+    records: DynamoRecords,
+    locks: DynamoLocks,
 }
 
-/// The condition was not met; this is the item as it is.
-fn not_met(item: &Value) -> Answer {
-    let body = json!({
-        "__type": format!("com.amazonaws.dynamodb.v20120810#{NOT_MET}"),
-        "message": "The conditional request failed",
-        "Item": item,
-    });
-    Answer(400, body.to_string())
+impl Store {
+    fn of(client: &Client) -> Self {
+        Self {
+            records: DynamoRecords::new(client.clone(), TABLE.to_owned()),
+            locks: DynamoLocks::new(client.clone(), TABLE.to_owned()),
+        }
+    }
+}
+
+fn store(answers: Vec<Answer>) -> (Store, Wire) {
+    let wire = Wire::with(answers);
+    (Store::of(&wire::client!(aws_sdk_dynamodb, wire)), wire)
 }
 
 fn batch(items: &[Value]) -> Answer {
@@ -214,59 +211,58 @@ fn record_item(run: &str) -> Value {
     })
 }
 
-/// The members of [`joined`], as they are written.
-fn member_texts() -> Vec<String> {
-    [ANOTHER, CHILD].map(|run| format!("1 5000 {run}")).to_vec()
-}
-
-fn claim_item() -> Value {
+/// The claim of [`seen`], as it is written: an entry of the lock's holders.
+fn seen_entry() -> Value {
     json!({
-        "pk": {"S": format!("GUARD#{MACHINE}")}, "sk": {"S": "CLAIM"},
-        "holder": {"S": seen().holder.run.as_str()}, "redrive": {"N": "2"}, "entered": {"N": "6000"},
-        "claimState": {"S": "confirmed"}, "changed": {"N": "7000"}, "joins": {"N": "4"},
+        "execution": {"S": seen().holder.run.as_str()}, "hold": {"S": ""}, "redrive": {"N": "2"}, "entered": {"N": "6000"},
+        "since": {"N": "7000"}, "by": {"S": "4"}, "at": {"N": "7000"}, "confirmed": {"BOOL": true},
     })
 }
 
-/// `item` with these attributes; those that are `null` are taken out.
-fn with(mut item: Value, changes: &Value) -> Value {
-    let attributes = item.as_object_mut().expect("an item");
-    for (name, value) in changes.as_object().expect("an object") {
-        if value.is_null() {
-            attributes.remove(name);
-        } else {
-            attributes.insert(name.clone(), value.clone());
-        }
-    }
-    item
+/// The same for [`joined`].
+fn joined_entry() -> Value {
+    let members = [ANOTHER, CHILD].map(|run| json!({"S": format!("1 5000 {run}")}));
+    with(&seen_entry(), &json!({"by": {"S": "6"}, "members": {"L": members}}))
 }
 
-/// Without the other clients of the process, whose failures use up its retries.
-fn alone() -> RetryPartition {
-    RetryPartition::custom("test").build()
+/// The claim of [`RUN`] as it begins.
+fn mine() -> Value {
+    json!({
+        "execution": {"S": RUN}, "hold": {"S": ""}, "redrive": {"N": "1"}, "entered": {"N": "5000"},
+        "since": {"N": "1769832012345"}, "by": {"S": "0"}, "at": {"N": "1769832012345"}, "confirmed": {"BOOL": false},
+    })
+}
+
+fn head_key() -> Value {
+    json!({"pk": {"S": format!("LOCK#overlap:{MACHINE}")}, "sk": {"S": "HEAD"}})
+}
+
+/// The lock of the pipeline, held with the claim `entry`, if it is not empty.
+fn head_item(entry: &Value) -> Value {
+    let (holders, fences) = match entry == &json!({}) {
+        true => (json!({}), json!({})),
+        false => (json!({"claim": {"M": entry}}), json!({"claim": {"N": "41"}})),
+    };
+    with(
+        &head_key(),
+        &json!({
+            "slots": {"N": "1"}, "holders": {"M": holders}, "fences": {"M": fences}, "fence": {"N": "41"},
+            "arrivals": {"N": "0"}, "contended": {"BOOL": false}, "generation": {"N": "0"}, "paused": {"BOOL": false},
+            "changed": {"N": "7000"},
+        }),
+    )
 }
 
 #[tokio::test]
 async fn each_call_sends_exactly_this() {
     let record_key = json!({"pk": {"S": format!("RUN#{RUN}")}, "sk": {"S": "GUARD"}});
-    let claim_key = json!({"pk": {"S": format!("GUARD#{MACHINE}")}, "sk": {"S": "CLAIM"}});
-    let new_claim = with(
-        claim_key.clone(),
-        &json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "entered": {"N": "5000"}, "claimState": {"S": "pending"},
-            "changed": {"N": "1769832012345"}, "joins": {"N": "0"}}),
-    );
     let unanswered = "redrive = :redrive AND entered = :entered AND attribute_not_exists(ruling)";
-    let as_seen = "holder = :holder AND redrive = :redrive AND entered = :entered AND claimState = :state \
-                   AND changed = :changed AND joins = :joins";
-    let seen_values = json!({
-        ":holder": {"S": seen().holder.run.as_str()}, ":redrive": {"N": "2"}, ":entered": {"N": "6000"},
-        ":state": {"S": "confirmed"}, ":changed": {"N": "7000"}, ":joins": {"N": "4"},
-    });
     for (call, sent) in [
         (
             Call::Arrive,
             json!({
                 "TableName": TABLE,
-                "Item": with(record_key.clone(), &json!({
+                "Item": with(&record_key, &json!({
                     "redrive": {"N": "1"}, "entered": {"N": "5000"}, "arrived": {"N": "1769832012345"},
                     // A leap year after the second in which it arrived.
                     "expires": {"N": (1_769_832_012 + 366 * 86_400).to_string()},
@@ -299,39 +295,90 @@ async fn each_call_sends_exactly_this() {
             Call::Claim,
             json!({
                 "TableName": TABLE,
-                "Item": new_claim.clone(),
-                "ConditionExpression": "attribute_not_exists(pk)",
+                "Key": head_key(),
+                // Not into the index of what the lock's sweep looks at.
+                "UpdateExpression": "SET #holders.#t = :holder, #fences.#t = #fence + :one, #fence = #fence + :one, \
+                                     #changed = :now REMOVE #expires",
+                "ConditionExpression": "size(#holders) < #slots AND #paused = :false AND attribute_not_exists(#holders.#t) \
+                                        AND #contended = :false",
+                "ExpressionAttributeNames": {
+                    "#holders": "holders", "#fences": "fences", "#fence": "fence", "#changed": "changed",
+                    "#expires": "expires", "#slots": "slots", "#paused": "paused", "#contended": "contended", "#t": "claim",
+                },
+                "ExpressionAttributeValues": {
+                    ":holder": {"M": mine()}, ":one": {"N": "1"}, ":now": {"N": "1769832012345"}, ":false": {"BOOL": false},
+                },
+                "ReturnValues": "ALL_NEW",
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }),
         ),
         (
             Call::Read,
-            json!({"TableName": TABLE, "Key": claim_key.clone(), "ConsistentRead": true}),
+            json!({"TableName": TABLE, "Key": head_key(), "ConsistentRead": true}),
         ),
         (
             Call::Replace,
             json!({
                 "TableName": TABLE,
-                "Item": with(claim_item(), &json!({"members": {"SS": member_texts()}, "joins": {"N": "6"}})),
-                "ConditionExpression": as_seen,
-                "ExpressionAttributeValues": seen_values.clone(),
+                "Key": head_key(),
+                "UpdateExpression": "SET #holders.#t = :holder, #changed = :now",
+                "ConditionExpression": "#holders.#t = :seen",
+                "ExpressionAttributeNames": {"#holders": "holders", "#changed": "changed", "#t": "claim"},
+                "ExpressionAttributeValues": {
+                    ":holder": {"M": joined_entry()}, ":seen": {"M": seen_entry()}, ":now": {"N": "7000"},
+                },
             }),
         ),
         (
             Call::Remove,
             json!({
                 "TableName": TABLE,
-                "Key": claim_key.clone(),
-                "ConditionExpression": as_seen,
-                "ExpressionAttributeValues": seen_values,
+                "Key": head_key(),
+                "UpdateExpression": "SET #changed = :now, #lastHoldMs = :now - #holders.#t.#since \
+                                     REMOVE #holders.#t, #fences.#t",
+                "ConditionExpression": "#holders.#t = :seen",
+                "ExpressionAttributeNames": {
+                    "#holders": "holders", "#fences": "fences", "#changed": "changed", "#lastHoldMs": "lastHoldMs",
+                    "#since": "since", "#t": "claim",
+                },
+                "ExpressionAttributeValues": {":seen": {"M": seen_entry()}, ":now": {"N": "7000"}},
+                "ReturnValues": "ALL_NEW",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }),
         ),
     ] {
-        let (outcome, wire) = call.answered(vec![ok(&json!({}))]).await;
+        let (outcome, wire) = call.answered(vec![call.success()]).await;
         assert!(outcome.is_ok(), "{call:?}: {outcome:?}");
         let target = format!("DynamoDB_20120810.{}", call.operation());
         assert_eq!(wire.only(), (target, sent), "{call:?}");
     }
+}
+
+/// Of a pipeline that nobody ever claimed. Its lock begins without a place in the index as well.
+#[tokio::test]
+async fn the_first_claim_brings_its_lock_with_it() {
+    let (outcome, wire) = Call::Claim.answered(vec![not_met(&Value::Null), ok(&json!({}))]).await;
+    assert_eq!(outcome, Ok(Outcome::Claim(Some(Claim::new(&holder(), NOW)))));
+    let [_, (target, body)] = <[_; 2]>::try_from(wire.sent()).expect("two calls");
+    assert_eq!(target, "DynamoDB_20120810.PutItem");
+    let fence = json!({"N": "1769832012346"});
+    let head = with(
+        &head_item(&mine()),
+        &json!({"fence": fence, "fences": {"M": {"claim": fence}}, "changed": {"N": "1769832012345"}}),
+    );
+    let sent = json!({
+        "TableName": TABLE,
+        "Item": head,
+        "ConditionExpression": "attribute_not_exists(pk)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    });
+    assert_eq!(body, sent);
+
+    // Another run was quicker.
+    let taken = not_met(&head_item(&seen_entry()));
+    let (outcome, wire) = Call::Claim.answered(vec![not_met(&Value::Null), taken]).await;
+    assert_eq!(outcome, Ok(Outcome::Claim(Some(seen()))));
+    assert_eq!(wire.attempts(), 2);
 }
 
 #[tokio::test]
@@ -340,17 +387,16 @@ async fn a_write_that_was_made_is_answered_as_made() {
         question: QUESTION,
         verdict: None,
     };
-    let claimed = Claim::new(&holder(), NOW);
     for (call, outcome) in [
         (Call::Arrive, Outcome::Record(fresh)),
         (Call::Records, Outcome::Records(vec![])),
         (Call::Decide, Outcome::Verdict(Some(verdict(true)))),
-        (Call::Claim, Outcome::Claim(Some(claimed))),
+        (Call::Claim, Outcome::Claim(Some(Claim::new(&holder(), NOW)))),
         (Call::Read, Outcome::Claim(None)),
         (Call::Replace, Outcome::Done(true)),
         (Call::Remove, Outcome::Removed),
     ] {
-        assert_eq!(call.answered(vec![ok(&json!({}))]).await.0, Ok(outcome), "{call:?}");
+        assert_eq!(call.answered(vec![call.success()]).await.0, Ok(outcome), "{call:?}");
     }
 }
 
@@ -365,8 +411,9 @@ async fn a_write_that_came_too_late_is_answered_with_what_is_there() {
     };
     let mine = json!({"redrive": {"N": "1"}, "entered": {"N": "5000"}});
     let refused = json!({"ruling": {"S": "refuse"}, "overlapping": {"S": overlapping(false)}});
-    let record = |changes: &Value| not_met(&with(record_item(RUN), changes));
-    let answered = |mine: &Value| record(&with(mine.clone(), &refused));
+    let record = |changes: &Value| not_met(&with(&record_item(RUN), changes));
+    let answered = |mine: &Value| record(&with(mine, &refused));
+    let claimed = |entry: &Value| not_met(&head_item(entry));
 
     for (call, answer, outcome) in [
         (Call::Arrive, record(&json!({})), Outcome::Record(later.clone())),
@@ -385,16 +432,19 @@ async fn a_write_that_came_too_late_is_answered_with_what_is_there() {
         (Call::Decide, answered(&json!({})), Outcome::Verdict(None)),
         (
             Call::Decide,
-            answered(&with(mine.clone(), &json!({"entered": {"N": "5001"}}))),
+            answered(&with(&mine, &json!({"entered": {"N": "5001"}}))),
             Outcome::Verdict(None),
         ),
         (
             Call::Decide,
-            answered(&with(mine.clone(), &json!({"redrive": {"N": "2"}}))),
+            answered(&with(&mine, &json!({"redrive": {"N": "2"}}))),
             Outcome::Verdict(None),
         ),
-        (Call::Claim, not_met(&claim_item()), Outcome::Claim(Some(seen()))),
+        (Call::Claim, claimed(&seen_entry()), Outcome::Claim(Some(seen()))),
         (Call::Replace, error(NOT_MET), Outcome::Done(false)),
+        (Call::Remove, claimed(&joined_entry()), Outcome::Removed),
+        // Somebody removed it before: the lock is free, or was never taken.
+        (Call::Remove, claimed(&json!({})), Outcome::Removed),
         (Call::Remove, error(NOT_MET), Outcome::Removed),
     ] {
         let (got, wire) = call.answered(vec![answer.clone()]).await;
@@ -408,18 +458,22 @@ async fn a_write_that_came_too_late_is_answered_with_what_is_there() {
 async fn a_write_whose_answer_was_lost_is_answered_with_what_it_wrote() {
     let record = json!({"redrive": {"N": "1"}, "entered": {"N": "5000"}});
     let answered = json!({"ruling": {"S": "proceed"}, "overlapping": {"S": overlapping(true)}});
-    let claim = json!({"holder": {"S": RUN}, "redrive": {"N": "1"}, "entered": {"N": "5000"}, "claimState": {"S": "pending"},
-        "changed": {"N": "1769832012345"}, "joins": {"N": "0"}});
     for (call, item) in [
-        (Call::Arrive, with(record_item(RUN), &record)),
-        (Call::Decide, with(with(record_item(RUN), &record), &answered)),
-        (Call::Claim, with(claim_item(), &claim)),
+        (Call::Arrive, with(&record_item(RUN), &record)),
+        (Call::Decide, with(&with(&record_item(RUN), &record), &answered)),
+        (Call::Claim, head_item(&mine())),
+        (Call::Remove, head_item(&json!({}))),
     ] {
-        let (made, _) = call.answered(vec![ok(&json!({}))]).await;
-        let (repeated, wire) = call.answered(vec![error("InternalServerError"), not_met(&item)]).await;
-        assert_eq!(repeated, made);
-        assert_eq!(wire.attempts(), 2);
+        for lost in [Answer::Lost, Answer::Silence, error("InternalServerError")] {
+            let (made, _) = call.answered(vec![call.success()]).await;
+            let (repeated, wire) = call.answered(vec![lost, not_met(&item)]).await;
+            assert_eq!(repeated, made);
+            assert_eq!(wire.attempts(), 2);
+        }
     }
+    // Of a claim that replaced another, only a look tells that it did.
+    let (replaced, wire) = Call::Replace.answered(vec![Answer::Lost, error(NOT_MET)]).await;
+    assert_eq!((replaced, wire.attempts()), (Ok(Outcome::Done(false)), 2));
 }
 
 #[tokio::test]
@@ -428,28 +482,76 @@ async fn a_claim_is_read_with_its_state_and_its_members() {
         state: ClaimState::Pending,
         ..seen()
     };
-    for (changes, claim) in [
-        (json!({}), seen()),
-        (json!({"claimState": {"S": "pending"}}), pending),
-        // A set has no order.
-        (
-            json!({"members": {"SS": member_texts().into_iter().rev().collect::<Vec<_>>()}, "joins": {"N": "6"}}),
-            joined(),
-        ),
+    for (entry, claim) in [
+        (seen_entry(), seen()),
+        (with(&seen_entry(), &json!({"confirmed": {"BOOL": false}})), pending),
+        (joined_entry(), joined()),
     ] {
-        let item = with(claim_item(), &changes);
+        let item = head_item(&entry);
         let (outcome, _) = Call::Read.answered(vec![ok(&json!({"Item": item}))]).await;
         assert_eq!(outcome, Ok(Outcome::Claim(Some(claim.clone()))));
         let (outcome, _) = Call::Claim.answered(vec![not_met(&item)]).await;
         assert_eq!(outcome, Ok(Outcome::Claim(Some(claim))));
     }
+    let free = json!({"Item": head_item(&json!({}))});
+    assert_eq!(Call::Read.answered(vec![ok(&free)]).await.0, Ok(Outcome::Claim(None)));
+}
+
+/// What was written is what is found: `replace` and `remove` compare it whole.
+#[tokio::test]
+async fn a_claim_that_was_written_is_read_back() {
+    let machine = StateMachineArn::parse(MACHINE).expect("a good ARN");
+    let extreme = Claim {
+        holder: Holder {
+            run: arn(RUN),
+            question: Question {
+                redrive: u32::MAX,
+                entered: Timestamp::from_millis(i64::MIN),
+            },
+        },
+        state: ClaimState::Pending,
+        changed: Timestamp::from_millis(i64::MAX),
+        members: vec![
+            Holder {
+                run: arn(CHILD),
+                question: Question {
+                    redrive: u32::MAX,
+                    entered: Timestamp::from_millis(-1),
+                },
+            };
+            40
+        ],
+        joins: u32::MAX,
+    };
+    for claim in [Claim::new(&holder(), NOW), seen(), joined(), extreme] {
+        let (store, wire) = store(vec![ok(&json!({}))]);
+        store.locks.replace(&machine, &claim, &claim).await.unwrap();
+        let values = &wire.only().1["ExpressionAttributeValues"];
+        assert_eq!(values[":holder"], values[":seen"]);
+        let item = head_item(&values[":holder"]["M"]);
+        let (read, _) = Call::Read.answered(vec![ok(&json!({"Item": item}))]).await;
+        assert_eq!(read, Ok(Outcome::Claim(Some(claim))));
+    }
+}
+
+/// An operator may have paused the lock, or given it no slots: the guard cannot tell, and decides nothing.
+#[tokio::test]
+async fn a_claim_that_nobody_has_and_nobody_gets_is_an_error() {
+    let paused = with(&head_item(&json!({})), &json!({"paused": {"BOOL": true}}));
+    let (outcome, _) = Call::Claim.answered(vec![not_met(&paused)]).await;
+    let error = outcome.unwrap_err();
+    assert!(
+        error.to_string().ends_with("nobody holds it, and it is not free"),
+        "{error}"
+    );
+    assert_eq!(Error::from(error).name(), "OverlapGuard.Unavailable");
 }
 
 /// Whatever is missing or strange is named; none of it is taken for something else.
 #[tokio::test]
 async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
     let answered = with(
-        record_item(RUN),
+        &record_item(RUN),
         &json!({"ruling": {"S": "refuse"}, "overlapping": {"S": "[]"}}),
     );
     let mut cases = Vec::new();
@@ -469,7 +571,7 @@ async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
         ),
     ] {
         for value in values.as_array().unwrap() {
-            let item = with(answered.clone(), &json!({name: value}));
+            let item = with(&answered, &json!({name: value}));
             for call in [Call::Arrive, Call::Decide] {
                 cases.push((call, name, value.clone(), not_met(&item)));
             }
@@ -478,28 +580,26 @@ async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
     }
     for (name, values) in [
         (
-            "holder",
+            "execution",
             json!([null, {"N": "1"}, {"S": ""}, {"S": "nightly"}, {"S": MACHINE}]),
         ),
+        ("hold", json!([null, {"N": "1"}, {"S": "a#b"}])),
         ("redrive", json!([null, {"S": "1"}, {"N": "-1"}])),
         ("entered", json!([null, {"S": "1"}, {"N": "0.5"}])),
-        (
-            "claimState",
-            json!([null, {"N": "1"}, {"S": ""}, {"S": "Pending"}, {"S": "released"}]),
-        ),
-        ("changed", json!([null, {"S": "1"}, {"N": "0.5"}])),
-        ("joins", json!([null, {"S": "1"}, {"N": "-1"}])),
+        ("since", json!([null, {"S": "1"}])),
+        ("by", json!([null, {"N": "4"}])),
+        ("at", json!([null, {"S": "1"}, {"N": "0.5"}])),
+        ("confirmed", json!([{"S": "true"}, {"NULL": true}])),
         (
             "members",
-            json!([
-                {"S": "1 5000 a"}, {"L": []}, {"NULL": true}, {"SS": [CHILD]}, {"SS": [""]}, {"SS": ["1 5000 nightly"]},
-                {"SS": [format!("-1 5000 {CHILD}")]}, {"SS": [format!("1 soon {CHILD}")]}, {"SS": [format!("1 5000 {CHILD} x")]},
-            ]),
+            json!([{"S": "1 5000 a"}, {"SS": ["1 5000 a"]}, {"NULL": true}, {"L": [{"N": "1"}]}]),
         ),
     ] {
         for value in values.as_array().unwrap() {
-            let item = with(claim_item(), &json!({name: value}));
-            cases.push((Call::Claim, name, value.clone(), not_met(&item)));
+            let item = head_item(&with(&seen_entry(), &json!({name: value})));
+            for call in [Call::Claim, Call::Remove] {
+                cases.push((call, name, value.clone(), not_met(&item)));
+            }
             cases.push((Call::Read, name, value.clone(), ok(&json!({"Item": item}))));
         }
     }
@@ -507,13 +607,13 @@ async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
         Call::Records,
         "pk",
         Value::Null,
-        batch(&[with(record_item(RUN), &json!({"pk": null}))]),
+        batch(&[with(&record_item(RUN), &json!({"pk": null}))]),
     ));
     cases.push((
         Call::Records,
         "pk",
         json!({"N": "1"}),
-        batch(&[with(record_item(RUN), &json!({"pk": {"N": "1"}}))]),
+        batch(&[with(&record_item(RUN), &json!({"pk": {"N": "1"}}))]),
     ));
 
     for (call, name, value, answer) in cases {
@@ -530,15 +630,38 @@ async fn an_item_that_cannot_be_read_is_an_error_that_names_the_attribute() {
     }
 }
 
+/// What the lock stores without reading it is the guard's to read.
+#[tokio::test]
+async fn a_claim_that_cannot_be_read_is_an_error_that_shows_it() {
+    let member = |text: &str| json!({"members": {"L": [{"S": text}]}});
+    for (changes, says) in [
+        (member(CHILD), "is not a member"),
+        (member(""), "\"\" is not a member"),
+        (member("1 5000 nightly"), "\"nightly\" is not an ARN"),
+        (member(&format!("-1 5000 {CHILD}")), "is not a member"),
+        (member(&format!("1 soon {CHILD}")), "is not a member"),
+        (member(&format!("1 5000 {CHILD} x")), "is not a member"),
+        (json!({"by": {"S": "-1"}}), "invalid digit"),
+        (json!({"by": {"S": "a5f0"}}), "invalid digit"),
+    ] {
+        let item = head_item(&with(&joined_entry(), &changes));
+        for (call, answer) in [(Call::Claim, not_met(&item)), (Call::Read, ok(&json!({"Item": item})))] {
+            let error = call.answered(vec![answer]).await.0.expect_err(says);
+            let text = error.to_string();
+            assert!(
+                text.contains("failed: the claim cannot be read: ") && text.contains(says),
+                "{text}"
+            );
+            assert_eq!(Error::from(error).name(), "OverlapGuard.Unavailable");
+        }
+    }
+}
+
 /// Without the item that was asked for, nobody knows what stands in the way.
 #[tokio::test]
 async fn a_condition_failure_that_must_bring_the_item_and_does_not_is_an_error() {
-    for (call, name) in [
-        (Call::Arrive, "redrive"),
-        (Call::Decide, "redrive"),
-        (Call::Claim, "holder"),
-    ] {
-        for answer in [error(NOT_MET), not_met(&Value::Null), not_met(&json!({}))] {
+    for (call, name) in [(Call::Arrive, "redrive"), (Call::Decide, "redrive")] {
+        for answer in [error(NOT_MET), not_met(&json!({}))] {
             let (outcome, _) = call.answered(vec![answer]).await;
             let text = outcome.unwrap_err().to_string();
             let says = format!(
@@ -548,6 +671,13 @@ async fn a_condition_failure_that_must_bring_the_item_and_does_not_is_an_error()
             assert_eq!(text, says);
         }
     }
+    // To the lock, no item means that there was none: it is created, and then there must be one.
+    let (outcome, _) = Call::Claim.answered(vec![error(NOT_MET), error(NOT_MET)]).await;
+    let text = outcome.unwrap_err().to_string();
+    assert_eq!(
+        text,
+        "dynamodb:PutItem failed: the item's attribute holders cannot be read: it is missing"
+    );
 }
 
 #[tokio::test]
@@ -582,10 +712,10 @@ async fn records_are_read_a_hundred_at_a_time_each_once() {
             })
             .chain([batch(&[])])
             .collect();
-        let (store, wire) = store("BatchGetItem", answers);
+        let (store, wire) = store(answers);
         let asked: Vec<ExecutionArn> = (0..runs).map(run).collect();
 
-        let records = store.records(&asked).await.unwrap();
+        let records = store.records.records(&asked).await.unwrap();
 
         let sent: Vec<Vec<String>> = wire.sent().iter().map(|(_, body)| keys(body)).collect();
         assert_eq!(sent.iter().map(Vec::len).collect::<Vec<_>>(), sizes);
@@ -596,8 +726,8 @@ async fn records_are_read_a_hundred_at_a_time_each_once() {
     }
 
     // DynamoDB refuses a batch that names a key twice.
-    let (store, wire) = store("BatchGetItem", vec![batch(&[record_item(run(1).as_str())])]);
-    let records = store.records(&[run(1), run(2), run(1)]).await.unwrap();
+    let (store, wire) = store(vec![batch(&[record_item(run(1).as_str())])]);
+    let records = store.records.records(&[run(1), run(2), run(1)]).await.unwrap();
     assert_eq!((records.len(), keys(&wire.only().1).len()), (1, 2));
 }
 
@@ -611,8 +741,8 @@ async fn keys_that_were_left_are_asked_for_again_but_not_for_ever() {
     };
 
     let answers = vec![half(&[record_item(RUN)]), half(&[]), batch(&[record_item(CHILD)])];
-    let (first, wire) = store("BatchGetItem", answers);
-    let records = first.records(&runs).await.unwrap();
+    let (first, wire) = store(answers);
+    let records = first.records.records(&runs).await.unwrap();
     assert_eq!(records.len(), 2);
     for (_, body) in &wire.sent()[1..] {
         assert_eq!(
@@ -623,8 +753,8 @@ async fn keys_that_were_left_are_asked_for_again_but_not_for_ever() {
     assert_eq!(wire.attempts(), 3);
 
     // An incomplete answer would be read as "it never asked".
-    let (second, wire) = store("BatchGetItem", vec![half(&[record_item(RUN)]); 99]);
-    let error = second.records(&runs).await.unwrap_err();
+    let (second, wire) = store(vec![half(&[record_item(RUN)]); 99]);
+    let error = second.records.records(&runs).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "dynamodb:BatchGetItem failed: keys were left unprocessed again and again"
@@ -673,7 +803,7 @@ async fn throttling_is_waited_out_and_named_if_it_lasts() {
             "RequestLimitExceeded",
             "InternalServerError",
         ] {
-            let (outcome, wire) = call.answered(vec![error(code), error(code), ok(&json!({}))]).await;
+            let (outcome, wire) = call.answered(vec![error(code), error(code), call.success()]).await;
             assert!(outcome.is_ok(), "{call:?} {code}: {outcome:?}");
             assert_eq!(wire.attempts(), 3);
 
@@ -712,9 +842,7 @@ async fn an_answer_that_is_none_is_an_error() {
 
 #[tokio::test]
 async fn a_lost_connection_says_why() {
-    let config = Config::builder().with_test_defaults_v2().endpoint_url(wire::nowhere());
-    let config = config.retry_config(RetryConfig::disabled()).build();
-    let store = DynamoStore::new(Client::from_conf(config), TABLE.to_owned());
+    let store = Store::of(&wire::nobody!(aws_sdk_dynamodb));
     for call in CALLS {
         let error = call.on(&store).await.unwrap_err();
         assert_eq!((error.api, error.code.as_deref()), (call.api().as_str(), None));

@@ -117,7 +117,7 @@ where
         loop {
             let found = match store.open(&fresh, now).await? {
                 Recorded::Done => return Ok(fresh),
-                Recorded::Found(found) => found,
+                Recorded::Found(found) => *found,
             };
             let mut attempt = ask.attempt;
             if !ask.redrive_known {
@@ -143,6 +143,12 @@ where
                     },
                     ..found.clone()
                 },
+                Relation::Sibling if found.wish == Wish::Released => {
+                    return Err(Error::Over {
+                        run: ask.hold.execution.clone(),
+                        lock: ask.hold.lock.clone(),
+                    });
+                }
                 Relation::Sibling => {
                     return Err(Error::HoldInUse {
                         run: ask.hold.execution.clone(),
@@ -208,12 +214,10 @@ where
             return Ok(if retries { Relation::Retries } else { Relation::Reopens });
         }
         match self.locks.tasks.outcome(&found.hold.execution, recorded).await? {
-            Outcome::Succeeded => Ok(Relation::Sibling),
+            Outcome::Failed | Outcome::Unreadable if retries => Ok(Relation::Retries),
             // It was granted the lock, and never told.
-            Outcome::Failed if retries => Ok(Relation::Retries),
             Outcome::Failed => Ok(Relation::Reopens),
-            Outcome::Unreadable if retries => Ok(Relation::Retries),
-            Outcome::Unreadable => Ok(Relation::Sibling),
+            Outcome::Succeeded | Outcome::Unreadable => Ok(Relation::Sibling),
             Outcome::Unclear => Err(Error::Undecided(
                 "Step Functions does not show yet how the attempt before this one ended".to_owned(),
             )),
@@ -438,7 +442,7 @@ where
         Err(Error::Busy {
             lock: lock.clone(),
             slots: head.slots,
-            holder: longest(&head),
+            holder: longest(&head).map(Box::new),
         })
     }
 
@@ -563,6 +567,10 @@ where
             let held = head
                 .as_ref()
                 .and_then(|head| Some((head, head.holders.get(&owner.ticket)?)));
+            if owner.wish == Wish::Open && held.is_none() {
+                // It waits, or its acquire failed.
+                return Err(not_held());
+            }
             let fence = match held {
                 Some((head, holder)) if owner.wish == Wish::Open => {
                     if owner.attempt.redrive < redrive && !self.keep(&owner, holder, redrive, entered).await? {
@@ -576,7 +584,7 @@ where
                         return Err(Error::LostOnRedrive {
                             run: hold.execution.clone(),
                             lock: hold.lock.clone(),
-                            holder: longest(&head),
+                            holder: longest(&head).map(Box::new),
                         });
                     }
                     Regained::Gone => continue,

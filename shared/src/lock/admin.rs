@@ -120,33 +120,31 @@ where
             store.free(&hold.lock, ticket, FreeIf::Seen(holder), self.now()).await?;
             return Ok(Ok(fence));
         }
-        match store.owner(hold).await?.filter(|owner| owner.ticket == *ticket) {
-            Some(owner) => {
-                // If it was never told that it has the lock, it must not wait for that for ever.
-                if let Some(token) = &owner.token {
-                    let cause = format!(
-                        "{} took the lock {} from {}: {}",
-                        order.by,
-                        hold.lock,
-                        hold.execution.name(),
-                        order.reason
-                    );
-                    if let Sent::Unknown(error) = self.locks.tasks.fail(token, REMOVED, &cause).await? {
-                        return Err(error.into());
-                    }
-                }
-                let released = Owner {
-                    wish: Wish::Released,
-                    ..owner.clone()
-                };
-                store.reown(&owner, &released, self.now()).await?;
-                self.give_back(&released, FreeIf::Any).await?;
-            }
-            None => {
-                store.free(&hold.lock, ticket, FreeIf::Seen(holder), self.now()).await?;
-                self.promote(&hold.lock, None).await?;
+        let owner = store.owner(hold).await?.filter(|owner| owner.ticket == *ticket);
+        let Some(owner) = owner else {
+            store.free(&hold.lock, ticket, FreeIf::Seen(holder), self.now()).await?;
+            self.promote(&hold.lock, None).await?;
+            return Ok(Ok(fence));
+        };
+        // If it was never told that it has the lock, it must not wait for that for ever.
+        if let Some(token) = &owner.token {
+            let cause = format!(
+                "{} took the lock {} from {}: {}",
+                order.by,
+                hold.lock,
+                hold.execution.name(),
+                order.reason
+            );
+            if let Sent::Unknown(error) = self.locks.tasks.fail(token, REMOVED, &cause).await? {
+                return Err(error.into());
             }
         }
+        let released = Owner {
+            wish: Wish::Released,
+            ..owner.clone()
+        };
+        store.reown(&owner, &released, self.now()).await?;
+        self.give_back(&released, FreeIf::Any).await?;
         Ok(Ok(fence))
     }
 
@@ -178,12 +176,12 @@ where
         let Some(owner) = store.owner(hold).await?.filter(|owner| owner.ticket == waiter.ticket) else {
             return Ok(Err(Idle::NotWaiting));
         };
-        self.note(
-            &hold.lock,
-            order,
-            &format!("{} to the {to:?}", person(hold)).to_lowercase(),
-        )
-        .await?;
+        let edge = match to {
+            Edge::Front => "front",
+            Edge::Back => "back",
+        };
+        self.note(&hold.lock, order, &format!("{} to the {edge}", person(hold)))
+            .await?;
         let arrival = store.arrive(&hold.lock, self.now()).await?;
         let place = match to {
             Edge::Front => Place::at_front(arrival),

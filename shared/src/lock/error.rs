@@ -30,14 +30,14 @@ pub enum Error {
     #[error("{0}")]
     BadRequest(#[from] BadRequest),
     /// The lock is held, and `onBusy` is `fail`.
-    #[error("{}", busy(lock, *slots, holder.as_ref()))]
+    #[error("{}", busy(lock, *slots, holder.as_deref()))]
     Busy {
         /// The lock.
         lock: LockKey,
         /// Its slots.
         slots: u32,
         /// Who has held it longest, and since when.
-        holder: Option<(ExecutionArn, Timestamp)>,
+        holder: Option<Box<(ExecutionArn, Timestamp)>>,
     },
     /// The lock is paused, and `onBusy` is `fail`.
     #[error("the lock {lock} is paused by an operator; lock-admin with the action \"resume\" ends that")]
@@ -68,15 +68,27 @@ pub enum Error {
         /// The hold.
         name: String,
     },
+    /// This attempt to acquire is over: it was refused, or has been released since.
+    #[error(
+        "{} asked for the lock {lock} in this visit of the state before, and that is over: it was refused, or has \
+         released since. Only a retry, or another visit, asks anew",
+        run.name()
+    )]
+    Over {
+        /// The run.
+        run: ExecutionArn,
+        /// The lock.
+        lock: LockKey,
+    },
     /// A run that asserts its hold lost it when it failed, and somebody else has the slot.
-    #[error("{}", lost(run, lock, holder.as_ref()))]
+    #[error("{}", lost(run, lock, holder.as_deref()))]
     LostOnRedrive {
         /// The run.
         run: ExecutionArn,
         /// The lock.
         lock: LockKey,
         /// Who has its slot.
-        holder: Option<(ExecutionArn, Timestamp)>,
+        holder: Option<Box<(ExecutionArn, Timestamp)>>,
     },
     /// A run asserts a hold that it never had, or has released.
     #[error("{} does not hold the lock {lock}, and did not hold it when it failed: assert follows an acquire", run.name())]
@@ -150,7 +162,7 @@ impl Failure for Error {
             Self::Busy { .. } => busy,
             Self::Paused { .. } => paused,
             Self::QueueFull { .. } => full,
-            Self::HoldInUse { .. } => in_use,
+            Self::HoldInUse { .. } | Self::Over { .. } => in_use,
             Self::LostOnRedrive { .. } => lost,
             Self::NotHeld { .. } => not_held,
             Self::AccessDenied(_) | Self::Unseen { .. } => denied,

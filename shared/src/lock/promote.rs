@@ -54,7 +54,10 @@ where
             if head.holders.contains_key(&waiter.ticket) {
                 // HEAD is older than the place, which may have been taken again since the slot was freed.
                 known = store.head(lock).await?;
-                if known.as_ref().is_some_and(|now| now.holders.contains_key(&waiter.ticket)) {
+                if known
+                    .as_ref()
+                    .is_some_and(|now| now.holders.contains_key(&waiter.ticket))
+                {
                     store.dequeue(&waiter).await?;
                 }
                 continue;

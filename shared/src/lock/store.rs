@@ -154,7 +154,7 @@ pub enum Recorded {
     /// It is recorded.
     Done,
     /// Something else is there, and was left as it is.
-    Found(Owner),
+    Found(Box<Owner>),
 }
 
 /// What runs want.

@@ -81,6 +81,10 @@ impl Script {
 ///
 /// `build` spawns the tasks, and answers how to look at everything that is stored, and what must be true at the end. An
 /// error says what was broken.
+///
+/// # Panics
+///
+/// If `build` makes another world of the same choices: then a schedule cannot be run again.
 pub fn explore<L, E>(
     start: Timestamp,
     crashes: u32,

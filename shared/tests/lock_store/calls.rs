@@ -24,6 +24,7 @@ enum Call {
     Arrive,
     Enqueue,
     Dequeue,
+    Vacate,
     Contend,
     Calm,
     Waiters,
@@ -43,7 +44,7 @@ enum Call {
     Noted,
 }
 
-const CALLS: [Call; 25] = [
+const CALLS: [Call; 26] = [
     Call::Head,
     Call::Grant,
     Call::Begin,
@@ -52,6 +53,7 @@ const CALLS: [Call; 25] = [
     Call::Arrive,
     Call::Enqueue,
     Call::Dequeue,
+    Call::Vacate,
     Call::Contend,
     Call::Calm,
     Call::Waiters,
@@ -76,7 +78,7 @@ impl Call {
         match self {
             Self::Head | Self::Waiter | Self::Owner => "GetItem",
             Self::Begin | Self::Enqueue | Self::Open | Self::Reown | Self::Note => "PutItem",
-            Self::Dequeue => "DeleteItem",
+            Self::Dequeue | Self::Vacate => "DeleteItem",
             Self::Waiters | Self::Count | Self::OwnedBy | Self::Active | Self::Lost | Self::Overdue | Self::Noted => {
                 "Query"
             }
@@ -137,6 +139,7 @@ impl Call {
             place: place(8),
             since: NOW,
             until: None,
+            by: Nonce::of("me"),
         };
         match self {
             Self::Head => store.head(lock).await.map(drop),
@@ -145,7 +148,8 @@ impl Call {
             Self::Free => store.free(lock, &ticket(), FreeIf::Any, NOW).await.map(drop),
             Self::Arrive => store.arrive(lock, NOW).await.map(drop),
             Self::Enqueue => store.enqueue(&waiter).await,
-            Self::Dequeue => store.dequeue(lock, &place(8)).await,
+            Self::Dequeue => store.dequeue(&waiter).await,
+            Self::Vacate => store.vacate(lock, &place(8)).await,
             Self::Contend => store.contend(lock, NOW).await,
             Self::Calm => store.calm(lock, 3).await.map(drop),
             Self::Waiters => store.waiters(lock, None, 9).await.map(drop),
@@ -207,14 +211,7 @@ async fn every_other_error_is_one_and_keeps_its_code() {
 /// A condition is not met only where one was set.
 #[tokio::test]
 async fn a_write_without_a_condition_has_none_that_is_not_met() {
-    for call in [
-        Call::Arrive,
-        Call::Enqueue,
-        Call::Dequeue,
-        Call::Contend,
-        Call::Configure,
-        Call::Note,
-    ] {
+    for call in [Call::Arrive, Call::Vacate, Call::Contend, Call::Configure, Call::Note] {
         let (outcome, _) = call.answered(vec![not_met(&head_item())]).await;
         let error = outcome.unwrap_err();
         assert_eq!(error.code.as_deref(), Some("ConditionalCheckFailedException"));

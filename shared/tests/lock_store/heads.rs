@@ -17,7 +17,8 @@ const GATES: [Gate; 3] = [Gate::Newcomer, Gate::Promotion(Fence(41)), Gate::Rega
 /// Who asks for which lock through which gate, and what comes of it.
 async fn granted(lock: &LockKey, gate: Gate, answers: Vec<Answer>) -> (Granting, Wire) {
     let (store, wire) = store(answers);
-    (store.grant(lock, &ticket(), &holder(), gate).await.unwrap(), wire)
+    let granting = store.grant(lock, &ticket(), &holder(), gate).await;
+    (granting.expect("an answer"), wire)
 }
 
 fn attributes(item: &Value) -> Answer {
@@ -202,6 +203,10 @@ async fn a_grant_that_was_made_before_by_another_entry_is_refused() {
             assert!(head.holders.contains_key(&ticket()));
         }
     }
+    // The very same entry, and another ticket's.
+    let item = with(&head_item(), &json!({"holders": {"M": {"t1": {"M": holder_entry()}}}}));
+    let (granting, _) = granted(&lock(), Gate::Newcomer, vec![not_met(&item)]).await;
+    assert!(matches!(granting, Granting::Refused(_)));
 }
 
 #[tokio::test]
@@ -326,7 +331,11 @@ async fn an_entry_that_was_written_is_read_back() {
         ..holder()
     };
     let times = [i64::MIN, -1, 0, i64::MAX].map(extreme);
-    let named = extreme_names().map(|name| Holder { name, ..holder() });
+    let named = extreme_names().map(|name| Holder {
+        name,
+        execution: arn(MAP_CHILD),
+        ..holder()
+    });
     for entry in [holder(), older()].into_iter().chain(times).chain(named) {
         let (writer, wire) = store([ok(&json!({}))]);
         writer.amend(&lock(), &ticket(), &entry, &entry).await.unwrap();
@@ -455,35 +464,25 @@ async fn a_head_that_cannot_be_read_is_an_error_that_names_the_attribute() {
         }
     }
     for (name, value, item) in items {
-        let (seen, lock) = (older(), lock());
-        let (head, _) = store([ok(&json!({"Item": item}))]);
-        let (granted, _) = store([attributes(&item)]);
-        let (refused, _) = store([not_met(&item)]);
-        let (taken, _) = store([not_met(&Value::Null), not_met(&item)]);
-        let (freed, _) = store([attributes(&item)]);
-        let (kept, _) = store([not_met(&item)]);
+        let (lock, ticket, mine) = (lock(), ticket(), holder());
+        let (store, _) = store([
+            ok(&json!({"Item": item})),
+            attributes(&item),
+            not_met(&item),
+            not_met(&Value::Null),
+            not_met(&item),
+            attributes(&item),
+            not_met(&item),
+        ]);
+        let grant = || store.grant(&lock, &ticket, &mine, Gate::Regain);
+        let free = || store.free(&lock, &ticket, FreeIf::Any, NOW);
         for (api, error) in [
-            ("GetItem", head.head(&lock).await.unwrap_err()),
-            (
-                "UpdateItem",
-                granted.grant(&lock, &ticket(), &seen, Gate::Regain).await.unwrap_err(),
-            ),
-            (
-                "UpdateItem",
-                refused.grant(&lock, &ticket(), &seen, Gate::Regain).await.unwrap_err(),
-            ),
-            (
-                "PutItem",
-                taken.grant(&lock, &ticket(), &seen, Gate::Regain).await.unwrap_err(),
-            ),
-            (
-                "UpdateItem",
-                freed.free(&lock, &ticket(), FreeIf::Any, NOW).await.unwrap_err(),
-            ),
-            (
-                "UpdateItem",
-                kept.free(&lock, &ticket(), FreeIf::Any, NOW).await.unwrap_err(),
-            ),
+            ("GetItem", store.head(&lock).await.unwrap_err()),
+            ("UpdateItem", grant().await.unwrap_err()),
+            ("UpdateItem", grant().await.unwrap_err()),
+            ("PutItem", grant().await.unwrap_err()),
+            ("UpdateItem", free().await.unwrap_err()),
+            ("UpdateItem", free().await.unwrap_err()),
         ] {
             let text = error.to_string();
             let says = format!("dynamodb:{api} failed: the item's attribute {name} cannot be read: ");

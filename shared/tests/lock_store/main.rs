@@ -28,10 +28,12 @@ const TABLE: &str = "fleet";
 const MACHINE: &str = "arn:aws:states:eu-west-1:123456789012:stateMachine:orders";
 const RUN: &str = "arn:aws:states:eu-west-1:123456789012:execution:orders:nightly";
 const OLDER: &str = "arn:aws:states:eu-west-1:123456789012:execution:orders:older";
+/// A child of a Distributed Map holds for itself.
+const MAP_CHILD: &str = "arn:aws:states:eu-west-1:123456789012:execution:orders/each-file:0f3e";
 const NOW: Timestamp = Timestamp::from_millis(1_769_832_012_345);
 
 fn arn(text: &str) -> ExecutionArn {
-    ExecutionArn::parse(text).expect("a good ARN")
+    ExecutionArn::parse_with_children(text).expect("a good ARN")
 }
 
 fn lock() -> LockKey {
@@ -187,7 +189,7 @@ fn extreme_locks() -> Vec<LockKey> {
 
 /// Names of holds that are hard on keys.
 fn extreme_names() -> [HoldName; 4] {
-    ["", "a", " :\"~", &"x".repeat(64)].map(|text| name(text))
+    ["", "a", " :\"~", &"x".repeat(64)].map(name)
 }
 
 #[test]

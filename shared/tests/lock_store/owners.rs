@@ -1,5 +1,7 @@
 //! OWNER.
 
+use std::slice;
+
 use serde_json::{Value, json};
 use signalbox::clock::Timestamp;
 use signalbox::lock::key::{Place, TOKEN_CHARS, TaskToken, Ticket};
@@ -120,7 +122,10 @@ async fn an_acquisition_is_recorded_unless_something_newer_is() {
         ..owner()
     };
     let (store, wire) = store([not_met(&with(&owner_item(), &other))]);
-    assert_eq!(store.open(&owner(), NOW).await.unwrap(), Recorded::Found(found));
+    assert_eq!(
+        store.open(&owner(), NOW).await.unwrap(),
+        Recorded::Found(Box::new(found))
+    );
     assert_eq!(wire.attempts(), 1, "the item came with the refusal");
 }
 
@@ -129,7 +134,10 @@ async fn an_acquisition_is_recorded_unless_something_newer_is() {
 async fn opening_whose_answer_was_lost_finds_its_own_record() {
     for lost in [Answer::Lost, Answer::Silence, error("InternalServerError")] {
         let (store, wire) = store([lost, not_met(&owner_item())]);
-        assert_eq!(store.open(&owner(), NOW).await.unwrap(), Recorded::Found(owner()));
+        assert_eq!(
+            store.open(&owner(), NOW).await.unwrap(),
+            Recorded::Found(Box::new(owner()))
+        );
         let [first, second] = <[_; 2]>::try_from(wire.sent()).expect("two attempts");
         assert_eq!(first, second);
     }
@@ -190,6 +198,10 @@ async fn everything_that_a_run_has_is_read_from_every_page() {
     assert_eq!(locks, ["a", "b", "d"]);
     let bodies: Vec<Value> = wire.sent().into_iter().map(|(_, body)| body).collect();
     assert_eq!(bodies, [query(None), query(Some(&key("b"))), query(Some(&key("c")))]);
+
+    // It may begin with nothing.
+    let (late, _) = crate::store([page(&[], Some(&key("a"))), page(&[item("b")], None)]);
+    assert_eq!(late.owned_by(&arn(RUN)).await.unwrap().len(), 1);
 
     // What is missing in half of it would never be given back.
     let (breaks, _) = crate::store([answers[0].clone(), error("ResourceNotFoundException")]);
@@ -348,7 +360,7 @@ async fn a_record_that_was_written_is_read_back() {
                 hold: Hold {
                     lock: lock.clone(),
                     name,
-                    execution: arn(OLDER),
+                    execution: arn(MAP_CHILD),
                 },
                 ticket: Ticket::of("#"),
                 ..owner()
@@ -356,12 +368,12 @@ async fn a_record_that_was_written_is_read_back() {
         }
     }
     for owner in owners {
-        let (opens, wire) = store([ok(&json!({}))]);
-        opens.open(&owner, NOW).await.unwrap();
-        let item = sent(&wire, "PutItem")["Item"].clone();
-        let (replaces, wire) = store([ok(&json!({}))]);
-        replaces.reown(&owner, &owner, NOW).await.unwrap();
-        assert_eq!(sent(&wire, "PutItem")["Item"], item);
+        let (writes, wire) = store([ok(&json!({})), ok(&json!({}))]);
+        writes.open(&owner, NOW).await.unwrap();
+        writes.reown(&owner, &owner, NOW).await.unwrap();
+        let [(_, opened), (_, replaced)] = <[_; 2]>::try_from(wire.sent()).expect("two calls");
+        assert_eq!(opened["Item"], replaced["Item"]);
+        let item = opened["Item"].clone();
 
         let (reads, wire) = store([
             ok(&json!({"Item": item})),
@@ -372,12 +384,18 @@ async fn a_record_that_was_written_is_read_back() {
         let token = owner.token.clone().filter(|_| owner.wish != Wish::Released);
         let owner = Owner { token, ..owner };
         assert_eq!(reads.owner(&owner.hold).await.unwrap().as_ref(), Some(&owner));
-        assert_eq!(reads.owned_by(&owner.hold.execution).await.unwrap(), [owner.clone()]);
+        assert_eq!(
+            reads.owned_by(&owner.hold.execution).await.unwrap(),
+            slice::from_ref(&owner)
+        );
         assert_eq!(
             reads.close(&owner.hold, None, NOW).await.unwrap().as_ref(),
             Some(&owner)
         );
-        assert_eq!(reads.open(&owner, NOW).await.unwrap(), Recorded::Found(owner.clone()));
+        assert_eq!(
+            reads.open(&owner, NOW).await.unwrap(),
+            Recorded::Found(Box::new(owner.clone()))
+        );
         // All of them look where it was written.
         let [(_, get), _, (_, update), _] = <[_; 4]>::try_from(wire.sent()).expect("four calls");
         for key in [&get["Key"], &update["Key"]] {
@@ -406,15 +424,17 @@ async fn a_record_that_cannot_be_read_is_an_error_that_names_the_attribute() {
     ] {
         for value in values.as_array().unwrap() {
             let item = with(&owner_item(), &json!({name: value}));
-            let (opens, _) = store([not_met(&item)]);
-            let (reads, _) = store([ok(&json!({"Item": item}))]);
-            let (lists, _) = store([ok(&json!({"Items": [owner_item(), item], "Count": 2}))]);
-            let (closes, _) = store([ok(&json!({"Attributes": item}))]);
+            let (store, _) = store([
+                not_met(&item),
+                ok(&json!({"Item": item})),
+                ok(&json!({"Items": [owner_item(), item], "Count": 2})),
+                ok(&json!({"Attributes": item})),
+            ]);
             for (api, error) in [
-                ("PutItem", opens.open(&owner(), NOW).await.unwrap_err()),
-                ("GetItem", reads.owner(&hold()).await.unwrap_err()),
-                ("Query", lists.owned_by(&arn(RUN)).await.unwrap_err()),
-                ("UpdateItem", closes.close(&hold(), None, NOW).await.unwrap_err()),
+                ("PutItem", store.open(&owner(), NOW).await.unwrap_err()),
+                ("GetItem", store.owner(&hold()).await.unwrap_err()),
+                ("Query", store.owned_by(&arn(RUN)).await.unwrap_err()),
+                ("UpdateItem", store.close(&hold(), None, NOW).await.unwrap_err()),
             ] {
                 let text = error.to_string();
                 let says = format!("dynamodb:{api} failed: the item's attribute {name} cannot be read: ");

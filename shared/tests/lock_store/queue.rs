@@ -1,8 +1,11 @@
 //! The queue.
 
+use std::collections::BTreeMap;
+use std::slice;
+
 use serde_json::{Value, json};
 use signalbox::clock::Timestamp;
-use signalbox::lock::key::{Place, Priority, Ticket};
+use signalbox::lock::key::{Nonce, Place, Priority, Ticket};
 use signalbox::lock::record::{Head, Hold, Waiter};
 use signalbox::lock::store::{Queue, Setting};
 
@@ -18,6 +21,7 @@ fn waiter(arrival: u64) -> Waiter {
         place: place(arrival),
         since: NOW,
         until: Some(Timestamp::from_millis(1_769_832_099_000)),
+        by: Nonce::of("me"),
     }
 }
 
@@ -30,7 +34,7 @@ pub(crate) fn waiter_item(arrival: u64) -> Value {
         &waiter_key(arrival),
         &json!({
             "ticket": {"S": "t2"}, "execution": {"S": RUN}, "hold": {"S": "left"}, "since": {"N": "1769832012345"},
-            "until": {"N": "1769832099000"}, "active": {"S": "UNTIL"}, "due": {"N": "1769832099000"},
+            "by": {"S": "me"}, "until": {"N": "1769832099000"}, "active": {"S": "UNTIL"}, "due": {"N": "1769832099000"},
         }),
     )
 }
@@ -72,12 +76,10 @@ fn beginnings(without: &[&str]) -> (String, Value) {
         ("generation", json!({"N": "0"})),
         ("paused", json!({"BOOL": false})),
     ];
-    let (mut update, mut values) = (String::new(), json!({}));
-    for (name, value) in all.into_iter().filter(|(name, _)| !without.contains(name)) {
-        update += &format!(", #{name} = if_not_exists(#{name}, :new_{name})");
-        values[format!(":new_{name}")] = value;
-    }
-    (update, values)
+    let left = || all.iter().filter(|(name, _)| !without.contains(name));
+    let update = left().map(|(name, _)| format!(", #{name} = if_not_exists(#{name}, :new_{name})"));
+    let values = left().map(|(name, value)| (format!(":new_{name}"), value.clone()));
+    (update.collect(), values.collect())
 }
 
 /// A change of HEAD that takes effect in any case, also where there is none yet.
@@ -133,20 +135,51 @@ async fn an_arrival_without_a_number_is_an_error() {
     }
 }
 
+/// Somebody else's place is left alone, and nothing is said of it.
 #[tokio::test]
-async fn a_waiter_takes_its_place_and_leaves_it() {
+async fn a_waiter_takes_its_place_unless_somebody_else_waits_there() {
     let patient = Waiter {
         until: None,
         ..waiter(8)
     };
     let forever = with(&waiter_item(8), &json!({"until": null, "active": null, "due": null}));
     for (waiter, item) in [(waiter(8), waiter_item(8)), (patient, forever)] {
-        let (store, wire) = store([ok(&json!({}))]);
-        store.enqueue(&waiter).await.unwrap();
-        assert_eq!(sent(&wire, "PutItem"), json!({"TableName": TABLE, "Item": item}));
+        for answer in [ok(&json!({})), error(NOT_MET), not_met(&waiter_item(8))] {
+            let (store, wire) = store([answer]);
+            store.enqueue(&waiter).await.unwrap();
+            let request = json!({
+                "TableName": TABLE,
+                "Item": item,
+                "ConditionExpression": "attribute_not_exists(pk) OR #ticket = :ticket",
+                "ExpressionAttributeNames": {"#ticket": "ticket"},
+                "ExpressionAttributeValues": {":ticket": {"S": "t2"}},
+            });
+            assert_eq!(sent(&wire, "PutItem"), request);
+        }
     }
+}
+
+/// One that has taken its place anew since it was seen stays in it.
+#[tokio::test]
+async fn a_waiter_leaves_its_place_as_it_was_seen() {
+    for answer in [ok(&json!({})), error(NOT_MET), not_met(&waiter_item(8))] {
+        let (store, wire) = store([answer]);
+        store.dequeue(&waiter(8)).await.unwrap();
+        let request = json!({
+            "TableName": TABLE,
+            "Key": waiter_key(8),
+            "ConditionExpression": "attribute_not_exists(pk) OR #by = :by",
+            "ExpressionAttributeNames": {"#by": "by"},
+            "ExpressionAttributeValues": {":by": {"S": "me"}},
+        });
+        assert_eq!(sent(&wire, "DeleteItem"), request);
+    }
+}
+
+#[tokio::test]
+async fn a_place_is_vacated_whoever_waits_there() {
     let (store, wire) = store([ok(&json!({}))]);
-    store.dequeue(&lock(), &place(8)).await.unwrap();
+    store.vacate(&lock(), &place(8)).await.unwrap();
     assert_eq!(
         sent(&wire, "DeleteItem"),
         json!({"TableName": TABLE, "Key": waiter_key(8)})
@@ -293,6 +326,7 @@ async fn waiters_are_counted_over_every_page_up_to_as_many_as_matter() {
     }
     for place in [
         Place::at_front(0),
+        Place::ahead(1),
         place(999_999_999_999),
         Place::at_back(999_999_999_999),
     ] {
@@ -360,7 +394,7 @@ async fn an_operator_sets_slots_and_pauses() {
 async fn an_idle_lock_is_retired_and_forgotten_unless_somebody_configured_it() {
     let idle = Head {
         slots: 1,
-        holders: std::collections::BTreeMap::new(),
+        holders: BTreeMap::new(),
         contended: false,
         ..head()
     };
@@ -420,6 +454,7 @@ async fn a_waiter_that_was_written_is_read_back() {
         Place::by_arrival(Priority::new(0).unwrap(), 0),
         Place::by_arrival(Priority::new(9).unwrap(), 999_999_999_999),
         Place::at_front(1),
+        Place::ahead(1),
         Place::at_back(1),
     ];
     let times = [i64::MIN, 0, i64::MAX].map(Timestamp::from_millis);
@@ -430,7 +465,7 @@ async fn a_waiter_that_was_written_is_read_back() {
                 hold: Hold {
                     lock: lock.clone(),
                     name,
-                    execution: arn(OLDER),
+                    execution: arn(MAP_CHILD),
                 },
                 ..waiter(1)
             });
@@ -443,6 +478,7 @@ async fn a_waiter_that_was_written_is_read_back() {
                 since,
                 until,
                 ticket: Ticket::of("#"),
+                by: Nonce::of("#"),
                 ..waiter(1)
             });
         }
@@ -454,7 +490,7 @@ async fn a_waiter_that_was_written_is_read_back() {
         let item = &sent(&wire, "PutItem")["Item"];
         let (reads, _) = store([ok(&json!({"Item": item})), ok(&json!({"Items": [item], "Count": 1}))]);
         assert_eq!(reads.waiter(lock, &waiter.place).await.unwrap().as_ref(), Some(&waiter));
-        assert_eq!(reads.waiters(lock, None, 1).await.unwrap(), [waiter.clone()]);
+        assert_eq!(reads.waiters(lock, None, 1).await.unwrap(), slice::from_ref(&waiter));
     }
 }
 
@@ -466,6 +502,7 @@ async fn a_waiter_that_cannot_be_read_is_an_error_that_names_the_attribute() {
         ("execution", json!([null, {"S": ""}, {"S": MACHINE}])),
         ("hold", json!([null, {"N": "1"}, {"S": "a#b"}])),
         ("since", json!([null, {"S": "1"}])),
+        ("by", json!([null, {"N": "1"}])),
         ("until", json!([{"S": "1"}, {"NULL": true}])),
     ] {
         for value in values.as_array().unwrap() {
@@ -498,14 +535,17 @@ async fn every_call_finds_the_same_key() {
             },
             ..waiter(1)
         };
-        let (store, wire) = store([ok(&json!({})), ok(&json!({})), ok(&json!({}))]);
+        let (store, wire) = store(vec![ok(&json!({})); 4]);
         store.enqueue(&waiter).await.unwrap();
         store.waiter(&lock, &place(1)).await.unwrap();
-        store.dequeue(&lock, &place(1)).await.unwrap();
-        let [put, get, delete] = <[_; 3]>::try_from(wire.sent())
-            .expect("three calls")
+        store.dequeue(&waiter).await.unwrap();
+        store.vacate(&lock, &place(1)).await.unwrap();
+        let [put, others @ ..] = <[_; 4]>::try_from(wire.sent())
+            .expect("four calls")
             .map(|(_, body)| body);
         assert_eq!(json!({"pk": put["Item"]["pk"], "sk": put["Item"]["sk"]}), key);
-        assert_eq!((&get["Key"], &delete["Key"]), (&key, &key));
+        for other in others {
+            assert_eq!(other["Key"], key);
+        }
     }
 }

@@ -141,4 +141,8 @@ impl Asked {
     }
 }
 
+pub mod bench;
+pub mod lock;
+pub mod lock_history;
+pub mod lock_storm;
 pub mod storm;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::types::ExecutionStatus;
-use local_cloud::{Account, Cloud, Deployed, Error, Fault, Options, Progress, Stack, wait};
+use local_cloud::{Account, Cloud, Deployed, Error, Fault, Options, Progress, Stack, Usage, usage::TableUsage, wait};
 use serde_json::json;
 
 fn stack() -> Stack {
@@ -104,6 +104,53 @@ async fn executions_are_waited_for() -> Result<(), Error> {
 }
 
 #[tokio::test]
+async fn executions_are_stopped_and_redriven() -> Result<(), Error> {
+    let (account, stack) = deployed("stops").await?;
+    let machine = stack.output("MachineArn")?;
+    let run = account
+        .start_execution(machine, "stopped", &json!({"seconds": 600, "fails": false}))
+        .await?;
+    account.stop_execution(&run, "Test.Stopped", "enough").await?;
+    let ended = account.wait_for_execution(&run).await?;
+    assert_eq!(ended.status, ExecutionStatus::Aborted);
+    assert_eq!(
+        (ended.error.as_deref(), ended.cause.as_deref()),
+        (Some("Test.Stopped"), Some("enough"))
+    );
+    account.redrive_execution(&run).await?;
+    assert!(!account.execution(&run).await?.ended());
+    let error = account.redrive_execution(&run).await.expect_err("it runs");
+    assert!(error.to_string().starts_with("States.RedriveExecution: "), "{error}");
+    account.stop_execution(&run, "Test.Stopped", "enough").await
+}
+
+#[tokio::test]
+async fn usage_is_counted_from_the_last_reset() -> Result<(), Error> {
+    let (account, stack) = deployed("usage").await?;
+    account.reset_usage().await?;
+    assert!(put(&account, &stack).await?);
+    let run = account
+        .start_execution(
+            stack.output("MachineArn")?,
+            "counted",
+            &json!({"seconds": 0, "fails": false}),
+        )
+        .await?;
+    account.wait_for_execution(&run).await?;
+    let usage = account.usage().await?;
+    assert_eq!(usage.transitions, [("harness-test".to_owned(), 3)].into());
+    let put = TableUsage {
+        write_units: 1.0,
+        writes: 1,
+        ..TableUsage::default()
+    };
+    assert_eq!(usage.dynamodb, [(stack.output("TableName")?.to_owned(), put)].into());
+    account.reset_usage().await?;
+    assert_eq!(account.usage().await?, Usage::default());
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_event_bus_is_seen() -> Result<(), Error> {
     let (account, stack) = deployed("events").await?;
     let machine = stack.output("MachineArn")?;
@@ -154,6 +201,22 @@ async fn faults_hit_calls() -> Result<(), Error> {
     assert_eq!(spared.hits().await?, 0);
     account.clear_faults().await?;
     assert!(account.faults().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn faults_of_events_are_understood() -> Result<(), Error> {
+    let account = Cloud::shared().await?.account("event faults");
+    for fault in [
+        Fault::drop_events().rate(0.5),
+        Fault::double_events().times(1),
+        Fault::delay_events(Duration::from_secs(1)).matching("FAILED"),
+        Fault::reorder_events(Duration::from_secs(1)),
+    ] {
+        let fault = account.fault(fault).await?;
+        assert_eq!(fault.hits().await?, 0);
+        fault.clear().await?;
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What the commands have in common: many schedules on all processors, or one again.
 #![allow(
+    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "for commands that speak to people"
@@ -75,6 +76,10 @@ fn named<S: Copy + Display>(all: &[S], name: &str) -> Result<S, String> {
 }
 
 /// The first few schedules that break something, from all of `seeds`, on all processors.
+///
+/// # Panics
+///
+/// If a schedule does.
 pub fn broken<S: Copy + Sync>(scenario: S, seeds: Range<u64>, run: Run<S>) -> Vec<(u64, String)> {
     const MOST: usize = 5;
     let (next, broken) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));

@@ -106,7 +106,7 @@ impl StepFunctions {
     }
 
     /// Everything, for the comparison of states.
-    pub fn hash(&self, hasher: &mut impl Hasher) {
+    pub fn digest(&self, hasher: &mut impl Hasher) {
         self.past.borrow().hash(hasher);
     }
 

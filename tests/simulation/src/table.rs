@@ -308,7 +308,7 @@ impl Queue for MemoryTable {
 impl Owners for MemoryTable {
     async fn open(&self, owner: &Owner, _now: Timestamp) -> Result<Recorded, CallError> {
         self.call("open", |items| match items.owners.get(&owner.hold) {
-            Some(found) if !may_reopen(found, owner.attempt) => Recorded::Found(found.clone()),
+            Some(found) if !may_reopen(found, owner.attempt) => Recorded::Found(Box::new(found.clone())),
             _ => {
                 items.owners.insert(owner.hold.clone(), stored(owner));
                 Recorded::Done

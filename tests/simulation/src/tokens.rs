@@ -119,7 +119,7 @@ impl Tokens {
     }
 
     /// Everything, for the comparison of states.
-    pub fn hash(&self, hasher: &mut impl Hasher) {
+    pub fn digest(&self, hasher: &mut impl Hasher) {
         self.issued.borrow().hash(hasher);
     }
 
@@ -140,13 +140,11 @@ impl Tokens {
         if self.trouble.strikes(&self.world) {
             // Before its effect: a definite no, or nobody knows.
             let mut error = lost("throttled, or lost on the way");
-            return Ok(match self.world.chance(0.5) {
-                true => Sent::Unknown(error),
-                false => {
-                    error.code = Some("ThrottlingException".to_owned());
-                    return Err(error);
-                }
-            });
+            if self.world.chance(0.5) {
+                return Ok(Sent::Unknown(error));
+            }
+            error.code = Some("ThrottlingException".to_owned());
+            return Err(error);
         }
         let open = match standing {
             None => self.is_open(token),

@@ -58,10 +58,11 @@ impl DynamoLocks {
                 item: &item,
             };
             let (pk, sk) = (reader.text("pk")?, reader.text("sk")?);
-            match read(pk, sk) {
-                Some(entry) => entries.push(entry),
+            if let Some(entry) = read(pk, sk) {
+                entries.push(entry);
+            } else {
                 // One entry that nobody understands must not hide the others.
-                None => tracing::error!(pk, sk, "an entry of the index cannot be read"),
+                tracing::error!(pk, sk, "an entry of the index cannot be read");
             }
         }
         let next = page.last_evaluated_key.as_ref().map(next).transpose()?;

@@ -43,7 +43,8 @@ impl Owners for DynamoLocks {
             Ok(_) => Ok(Recorded::Done),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(seen)) => {
-                    read_owner(PUT, seen.item.as_ref().unwrap_or(&Item::new())).map(Recorded::Found)
+                    read_owner(PUT, seen.item.as_ref().unwrap_or(&Item::new()))
+                        .map(|found| Recorded::Found(Box::new(found)))
                 }
                 _ => Err(CallError::new(PUT, &error)),
             },

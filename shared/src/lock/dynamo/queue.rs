@@ -273,7 +273,7 @@ impl DynamoLocks {
             if set.contains(&format!("#{name} ")) || then.contains(&format!("#{name} ")) {
                 continue;
             }
-            update.push_str(&format!(", #{name} = if_not_exists(#{name}, :new_{name})"));
+            update.extend([", #", name, " = if_not_exists(#", name, ", :new_", name, ")"]);
             values.insert(format!(":new_{name}"), initial);
         }
         update.push_str(set);

@@ -1,5 +1,9 @@
 //! `cargo lock-exhaustive`: every schedule of small worlds.
-#![allow(clippy::print_stdout, reason = "a command that speaks to people")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a command that speaks to people"
+)]
 
 use std::process::ExitCode;
 use std::time::Instant;

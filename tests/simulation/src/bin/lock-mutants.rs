@@ -3,6 +3,7 @@
 //! It works on a copy of the workspace under `target/mutants`, with a target folder of its own. An edit that does not
 //! apply any more is an error: the list is kept up with the code.
 #![allow(
+    clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command that speaks to people"

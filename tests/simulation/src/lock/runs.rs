@@ -10,7 +10,7 @@ use signalbox::executions::Status;
 use signalbox::lock::Error;
 use signalbox::lock::acquire::{Acquire, Acquired, OnBusy};
 use signalbox::lock::admin::{Edge, Order};
-use signalbox::lock::key::Priority;
+use signalbox::lock::key::{Priority, TaskToken};
 use signalbox::lock::record::{Attempt, Hold};
 use signalbox::lock::release::End;
 use signalbox::lock::store::Setting;
@@ -27,6 +27,12 @@ enum Got {
     Nothing,
     /// The execution is over.
     Over,
+}
+
+/// A visit of a state that acquires.
+struct Visit {
+    entered: Timestamp,
+    redrive: u32,
 }
 
 /// A run of a pipeline.
@@ -122,7 +128,7 @@ impl Model {
         }
         let (model, run) = (Rc::clone(self), run.clone());
         self.world.spawn(async move {
-            model.world.sleep(model.world.up_to(Duration::from_secs(60))).await;
+            model.world.sleep(model.world.up_to(Duration::from_mins(1))).await;
             if model.sfn.runs(&run.arn) && !model.is_calm() {
                 model.end(&run.arn, Status::Stopped(model.world.now()));
             }
@@ -235,101 +241,14 @@ impl Model {
         let (model, run, hold) = (Rc::clone(self), run.clone(), hold.clone());
         Box::pin(async move {
             let world = &model.world;
-            let entered = world.now();
-            let redrive = model.sfn.now(&run.arn).redrive;
+            let visit = Visit {
+                entered: world.now(),
+                redrive: model.sfn.now(&run.arn).redrive,
+            };
             for retry in 0.. {
                 let token = model.tokens.issue(&run.arn);
-                model.watch.waits(&hold, &token, run.rank(), entered);
-                let ask = Acquire {
-                    hold: hold.clone(),
-                    token: token.clone(),
-                    redrive_known: run.tells_redrives,
-                    attempt: Attempt {
-                        redrive: if run.tells_redrives { redrive } else { 0 },
-                        entered,
-                        retry,
-                    },
-                    priority: Priority::new(run.priority).expect("a priority"),
-                    on_busy: run.on_busy,
-                    max_queue: run.max_queue,
-                    max_wait: None,
-                };
-                let invocation = model.invoke(move |session| Box::pin(async move { session.acquire(&ask).await }));
-                // An invocation that hangs is given up by its state, and goes on.
-                let gives_up = model.mishap(model.knobs.zombies);
-                let patience = if gives_up {
-                    world.up_to(Duration::from_secs(4))
-                } else {
-                    INVOCATION * 2
-                };
-                let began = world.now();
-                let mut times_out = None;
-                let mut pause = Duration::from_millis(20);
-                let failed = loop {
-                    if !model.sfn.runs(&run.arn) || model.sfn.now(&run.arn).redrive != redrive {
-                        return Got::Over;
-                    }
-                    match model.tokens.standing(&token) {
-                        Standing::Succeeded(output) => {
-                            let output: Value = serde_json::from_str(&output).expect("JSON");
-                            if output["acquired"] == false {
-                                return Got::Nothing;
-                            }
-                            model.enters(&hold, output["fence"].as_i64(), true);
-                            return Got::Lock;
-                        }
-                        Standing::Failed(error) => break Some(error),
-                        Standing::Waiting | Standing::Void => {}
-                    }
-                    if invocation.is_over() {
-                        match invocation.answer() {
-                            Some(Ok(Acquired::Queued)) => {
-                                model.watch.queued(&token, world.now());
-                                // The state may have a timeout of its own.
-                                if model.mishap(0.1) {
-                                    times_out = Some(world.now().after(world.up_to(Duration::from_secs(60))));
-                                }
-                            }
-                            Some(Ok(_)) => {}
-                            Some(Err(Error::HoldInUse { .. })) => {
-                                if model.scenario != Scenario::Branches {
-                                    model.breaks(format!("{} was told HoldInUse", run.arn.name()));
-                                }
-                                model.tokens.void(&token);
-                                return Got::Nothing;
-                            }
-                            Some(Err(Error::Busy { .. } | Error::QueueFull { .. } | Error::Paused { .. })) => {
-                                model.tokens.void(&token);
-                                return Got::Nothing;
-                            }
-                            // Step Functions' history lags.
-                            Some(Err(Error::Undecided(_))) => break None,
-                            Some(Err(error)) => {
-                                if model.is_calm() && began.since(model.start) > super::TROUBLE_ENDS {
-                                    model.breaks(format!("{} failed without trouble: {error}", run.arn.name()));
-                                }
-                                break None;
-                            }
-                            // It answered before, or it crashed.
-                            None if times_out.is_some() || model.is_answered(&token) => {}
-                            None if world.now().since(began) > Duration::from_secs(2) => {
-                                if !model.watch_is_queued(&token) {
-                                    break None;
-                                }
-                            }
-                            None => {}
-                        }
-                    } else if world.now().since(began) > patience {
-                        break None;
-                    }
-                    if times_out.is_some_and(|at| world.now() > at) {
-                        break None;
-                    }
-                    world.sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_millis(400));
-                };
-                if failed.is_some() {
-                    return Got::Nothing;
+                if let Some(got) = model.attempt(&run, &hold, &visit, retry, &token).await {
+                    return got;
                 }
                 model.tokens.void(&token);
                 if !model.is_calm() && world.chance(0.15) {
@@ -341,12 +260,110 @@ impl Model {
         })
     }
 
-    fn is_answered(&self, token: &signalbox::lock::key::TaskToken) -> bool {
-        self.tokens.standing(token) != Standing::Waiting
+    /// One attempt of the state. `None`: it failed, and may be retried.
+    async fn attempt(
+        self: &Rc<Self>,
+        run: &Run,
+        hold: &Hold,
+        visit: &Visit,
+        retry: u32,
+        token: &TaskToken,
+    ) -> Option<Got> {
+        let world = &self.world;
+        self.watch.waits(hold, token, run.rank(), visit.entered);
+        let ask = Acquire {
+            hold: hold.clone(),
+            token: token.clone(),
+            redrive_known: run.tells_redrives,
+            attempt: Attempt {
+                redrive: if run.tells_redrives { visit.redrive } else { 0 },
+                entered: visit.entered,
+                retry,
+            },
+            priority: Priority::new(run.priority).expect("a priority"),
+            on_busy: run.on_busy,
+            max_queue: run.max_queue,
+            max_wait: None,
+        };
+        let invocation = self.invoke(move |session| Box::pin(async move { session.acquire(&ask).await }));
+        // An invocation that hangs is given up by its state, and goes on.
+        let gives_up = self.mishap(self.knobs.zombies);
+        let patience = match gives_up {
+            true => world.up_to(Duration::from_secs(4)),
+            false => INVOCATION * 2,
+        };
+        let began = world.now();
+        let mut times_out = None;
+        let mut pause = Duration::from_millis(20);
+        loop {
+            if !self.sfn.runs(&run.arn) || self.sfn.now(&run.arn).redrive != visit.redrive {
+                return Some(Got::Over);
+            }
+            match self.tokens.standing(token) {
+                Standing::Succeeded(output) => {
+                    let output: Value = serde_json::from_str(&output).expect("JSON");
+                    if output["acquired"] == false {
+                        return Some(Got::Nothing);
+                    }
+                    self.enters(hold, output["fence"].as_i64(), true);
+                    return Some(Got::Lock);
+                }
+                Standing::Failed(_) => return Some(Got::Nothing),
+                Standing::Waiting | Standing::Void => {}
+            }
+            let waited = world.now().since(began);
+            if !invocation.is_over() && waited > patience {
+                return None;
+            }
+            if invocation.is_over() {
+                match invocation.answer() {
+                    Some(Ok(Acquired::Queued)) => {
+                        self.watch.queued(token, world.now());
+                        // The state may have a timeout of its own.
+                        if self.mishap(0.1) {
+                            times_out = Some(world.now().after(world.up_to(Duration::from_mins(1))));
+                        }
+                    }
+                    Some(Err(error)) => return self.refused(run, began, token, &error),
+                    // It crashed, and did not answer before.
+                    None if waited > Duration::from_secs(2)
+                        && times_out.is_none()
+                        && self.tokens.standing(token) == Standing::Waiting
+                        && !self.watch.is_queued(token) =>
+                    {
+                        return None;
+                    }
+                    Some(Ok(_)) | None => {}
+                }
+            }
+            if times_out.is_some_and(|at| world.now() > at) {
+                return None;
+            }
+            world.sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(400));
+        }
     }
 
-    fn watch_is_queued(&self, token: &signalbox::lock::key::TaskToken) -> bool {
-        self.watch.is_queued(token)
+    /// The invocation failed, and with it the attempt.
+    fn refused(&self, run: &Run, began: Timestamp, token: &TaskToken, error: &Error) -> Option<Got> {
+        match error {
+            Error::HoldInUse { .. } | Error::Over { .. } => {
+                if self.scenario != Scenario::Branches {
+                    self.breaks(format!("{} was told {error}", run.arn.name()));
+                }
+            }
+            Error::Busy { .. } | Error::QueueFull { .. } | Error::Paused { .. } => {}
+            // Step Functions' history lags.
+            Error::Undecided(_) => return None,
+            _ => {
+                if self.is_calm() && began.since(self.start) > super::TROUBLE_ENDS {
+                    self.breaks(format!("{} failed without trouble: {error}", run.arn.name()));
+                }
+                return None;
+            }
+        }
+        self.tokens.void(token);
+        Some(Got::Nothing)
     }
 
     /// A Task state that releases, with its Retry. Whether it succeeded; if not, the hold may still be there.

@@ -229,7 +229,7 @@ impl Model {
             let answer = model.call(move |session| Box::pin(async move { session.acquire(&ask).await }));
             match answer.await {
                 Some(Ok(_)) => {}
-                Some(Err(Error::HoldInUse { .. })) | None => flag.set(true),
+                Some(Err(Error::HoldInUse { .. } | Error::Over { .. })) | None => flag.set(true),
                 Some(Err(error)) => model.breaks(format!("acquire failed: {error}")),
             }
         });
@@ -390,8 +390,8 @@ impl Model {
     fn state(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.table.peek(|items| items.hash(&mut hasher));
-        self.tokens.hash(&mut hasher);
-        self.sfn.hash(&mut hasher);
+        self.tokens.digest(&mut hasher);
+        self.sfn.digest(&mut hasher);
         self.done.get().hash(&mut hasher);
         self.inside.borrow().hash(&mut hasher);
         hasher.finish()
