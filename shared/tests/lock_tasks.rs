@@ -159,6 +159,26 @@ fn unavailable() -> Answer {
     Answer::Http(503, body.to_string())
 }
 
+/// Something between answered in the service's place: whether the service has seen the call, nobody knows.
+#[tokio::test]
+async fn a_refusal_that_is_not_the_services_own_is_not_known() {
+    for call in CALLS {
+        for (status, body) in [
+            (403, "<html>"),
+            (408, ""),
+            (408, "{}"),
+            (413, r#"{"message": "too large"}"#),
+        ] {
+            let (sent, attempts) = call.answered(Answer::Http(status, body.to_owned())).await;
+            let Ok(Sent::Unknown(error)) = sent else {
+                panic!("{call:?} {status} {body}: {sent:?}")
+            };
+            assert!(error.to_string().contains(&format!("HTTP {status}: ")), "{error}");
+            assert_eq!(attempts, 1);
+        }
+    }
+}
+
 /// Also with a real connection, which the client may have been using before.
 #[tokio::test]
 async fn a_connection_that_cannot_be_made_is_not_known_either() {
@@ -452,6 +472,128 @@ async fn what_other_branches_do_is_theirs() {
     ] {
         holds_after_beginning(&[&begun[..], rest].concat(), expected).await;
     }
+}
+
+/// As recorded: all that was open in a Parallel or a Map state is aborted, and each of these events follows the failure,
+/// which is another branch's. Whose they are, the states around the failure tell.
+#[tokio::test]
+async fn a_task_is_aborted_with_the_state_around_it() {
+    let parallel = [
+        "3<2 ParallelStateEntered",
+        "4<3 ParallelStateStarted",
+        "5<4 TaskStateEntered",
+        "6<5 TaskScheduled mine",
+        "7<6 TaskStarted",
+        "8<7 TaskSubmitted",
+        "9<4 TaskStateEntered",
+        "10<9 TaskScheduled other",
+    ];
+    let failed = ["11<10 TaskFailed", "12<11 TaskStateAborted", "13<11 TaskStateAborted"];
+    for rest in [
+        &["14<11 ParallelStateFailed", "15<14 ParallelStateExited"][..],
+        // It is tried again: all of it is scheduled again too.
+        &[
+            "14<11 ParallelStateStarted",
+            "15<14 TaskStateEntered",
+            "16<15 TaskScheduled third",
+        ],
+        &[],
+    ] {
+        holds_after_beginning(&[&parallel[..], &failed, rest].concat(), Outcome::Failed).await;
+    }
+    let succeeds = ["11<8 TaskSucceeded", "12<10 TaskFailed", "13<12 TaskStateAborted"];
+    holds_after_beginning(&[&parallel[..], &succeeds].concat(), Outcome::Succeeded).await;
+
+    // A state in the other branch fails and is caught: nothing happens to this task.
+    for inner in ["Map", "Parallel"] {
+        let inner = [
+            "10<9 StateEntered",
+            "11<10 StateStarted",
+            "12<11 FailStateEntered",
+            "13<12 TaskStateAborted",
+            "14<12 StateFailed",
+        ]
+        .map(|line| line.replace(" State", &format!(" {inner}State")));
+        let inner = inner.each_ref().map(String::as_str);
+        let exited = format!("15<14 {}", inner[4].replace("14<12 ", "").replace("Failed", "Exited"));
+        for rest in [
+            &[][..],
+            &[&*exited, "16<15 TaskStateEntered", "17<16 TaskScheduled other"],
+        ] {
+            holds_after_beginning(&[&parallel[..7], &inner, rest].concat(), Outcome::Unclear).await;
+        }
+        // It is not caught, or what comes behind it fails: the Parallel around both does, and the task with it.
+        for failed in [
+            &["15<14 TaskStateAborted", "16<14 ParallelStateFailed"][..],
+            &[
+                &*exited,
+                "16<15 FailStateEntered",
+                "17<16 TaskStateAborted",
+                "18<16 ParallelStateFailed",
+            ],
+        ] {
+            holds_after_beginning(&[&parallel[..7], &inner, failed].concat(), Outcome::Failed).await;
+        }
+    }
+}
+
+/// All that was open inside goes with it, however deep.
+#[tokio::test]
+async fn a_task_is_aborted_with_every_state_around_it() {
+    let nested = [
+        "3<2 ParallelStateEntered",
+        "4<3 ParallelStateStarted",
+        "5<4 MapStateEntered",
+        "6<5 MapStateStarted",
+        "7<6 MapIterationStarted",
+        "8<7 TaskStateEntered",
+        "9<8 TaskScheduled mine",
+        "10<6 MapIterationStarted",
+        "11<10 TaskStateEntered",
+        "12<4 PassStateEntered",
+    ];
+    for failed in [
+        &[
+            "13<12 FailStateEntered",
+            "14<13 TaskStateAborted",
+            "15<13 MapStateAborted",
+            "16<13 ParallelStateFailed",
+        ][..],
+        &[
+            "13<11 TaskFailed",
+            "14<13 MapIterationFailed",
+            "15<13 TaskStateAborted",
+            "16<13 MapStateFailed",
+        ],
+    ] {
+        holds_after_beginning(&[&nested[..], failed].concat(), Outcome::Failed).await;
+    }
+}
+
+/// An attempt of the state around it that failed before this task was scheduled had other tasks.
+#[tokio::test]
+async fn a_task_outlives_what_was_aborted_before_it() {
+    let lines = [
+        "3<2 ParallelStateEntered",
+        "4<3 ParallelStateStarted",
+        "5<4 TaskStateEntered",
+        "6<5 TaskScheduled other",
+        "7<4 FailStateEntered",
+        "8<7 TaskStateAborted",
+        "9<7 ParallelStateStarted",
+        "10<9 TaskStateEntered",
+        "11<10 TaskScheduled mine",
+    ];
+    holds_after_beginning(&lines, Outcome::Unclear).await;
+    // An abort somewhere else, later.
+    let elsewhere = [
+        "12<9 MapStateEntered",
+        "13<12 MapStateStarted",
+        "14<13 FailStateEntered",
+        "15<14 TaskStateAborted",
+        "16<14 MapStateFailed",
+    ];
+    holds_after_beginning(&[&lines[..], &elsewhere].concat(), Outcome::Unclear).await;
 }
 
 /// Whatever was open then did not get what it was sent; a redrive schedules it again, with another token.

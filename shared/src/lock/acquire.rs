@@ -143,6 +143,13 @@ where
                     },
                     ..found.clone()
                 },
+                Relation::Sibling if found.wish == Wish::Released && !ask.redrive_known => {
+                    return Err(Error::Undecided(
+                        "this visit of the state had its answer before. If the run was redriven since, that is not visible \
+                         yet; with redriveCount ($$.Execution.RedriveCount) nobody has to look"
+                            .to_owned(),
+                    ));
+                }
                 Relation::Sibling if found.wish == Wish::Released => {
                     return Err(Error::Over {
                         run: ask.hold.execution.clone(),

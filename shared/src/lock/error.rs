@@ -70,8 +70,9 @@ pub enum Error {
     },
     /// This attempt to acquire is over: it was refused, or has been released since.
     #[error(
-        "{} asked for the lock {lock} in this visit of the state before, and that is over: it was refused, or has \
-         released since. Only a retry, or another visit, asks anew",
+        "hold: {} had this hold on the lock {lock} in this visit of the state before, and has released it, or was refused. \
+         If it was another branch or iteration: Give each its own hold, in a Map for example $$.Map.Item.Index. If not, \
+         only a retry, or another visit, asks anew",
         run.name()
     )]
     Over {

@@ -71,7 +71,10 @@ where
             let Granting::Granted(head) = self.try_grant(&owner, Gate::Promotion(head.fence)).await? else {
                 continue;
             };
-            store.dequeue(&waiter).await?;
+            // A place that is left over is found by the next one who looks; the grant must not wait for that.
+            if let Err(error) = store.dequeue(&waiter).await {
+                tracing::warn!(%lock, %error, "a place could not be cleared");
+            }
             match self.deliver(&owner, &head).await {
                 Ok(Delivered::Told) => {
                     fruitless = 0;

@@ -1,6 +1,6 @@
 //! A run gives its slot back, or its end does.
 
-use super::error::Error;
+use super::error::{Error, REMOVED};
 use super::key::LockKey;
 use super::record::{Attempt, Head, Hold, Holder, Owner, Waiter, Wish};
 use super::store::{FreeIf, Freed, Store};
@@ -60,24 +60,33 @@ where
         let Some(owner) = self.locks.store.close(hold, entered, self.now()).await? else {
             return Ok(Released::Nothing);
         };
+        let waited = owner.token.clone().filter(|_| owner.wish == Wish::Open);
         let owner = Owner {
             wish: Wish::Released,
             ..owner
         };
-        let freed = self.give_back(&owner, FreeIf::Any).await?;
-        Ok(match freed {
-            true => Released::Slot,
-            false => Released::Nothing,
-        })
+        if self.give_back(&owner, FreeIf::Any).await? {
+            return Ok(Released::Slot);
+        }
+        // Released by somebody else, by hand say, while it waits: it must not wait for ever.
+        if let Some(token) = waited {
+            let cause = format!(
+                "{} was released from the queue of the lock {}",
+                hold.execution.name(),
+                hold.lock
+            );
+            let told = self.locks.tasks.fail(&token, REMOVED, &cause).await;
+            if let Ok(Sent::Unknown(error)) | Err(error) = told {
+                tracing::error!(executionArn = %hold.execution, lock = %hold.lock, %error,
+                    "a run that waits could not be told that it was released");
+            }
+        }
+        Ok(Released::Nothing)
     }
 
     /// Leaves the queue, frees the slot, and hands over. Whether there was a slot to free.
     pub(super) async fn give_back(&self, owner: &Owner, condition: FreeIf<'_>) -> Result<bool, Error> {
         let (store, lock) = (&self.locks.store, &owner.hold.lock);
-        // First: a place that outlives its hold would be looked at for nothing.
-        if let Some(place) = owner.place.as_ref().filter(|_| owner.wish != Wish::Open) {
-            store.vacate(lock, place).await?;
-        }
         let freed = store.free(lock, &owner.ticket, condition, self.now()).await?;
         let (was_held, head) = match freed {
             Freed::Freed(head) => (true, Some(head)),
@@ -88,6 +97,10 @@ where
             && head.contended
         {
             self.promote(lock, Some(head)).await?;
+        }
+        // A place that outlives its hold is passed over. It is cleared at the grant; this is for those who had none.
+        if let Some(place) = owner.place.as_ref().filter(|_| owner.wish != Wish::Open && !was_held) {
+            store.vacate(lock, place).await?;
         }
         Ok(was_held)
     }

@@ -418,7 +418,10 @@ async fn a_record_that_cannot_be_read_is_an_error_that_names_the_attribute() {
         ("entered", json!([null, {"S": "1"}, {"N": "0.5"}])),
         ("retry", json!([null, {"S": "1"}, {"N": "4294967296"}])),
         ("wish", json!([null, {"N": "1"}, {"S": ""}, {"S": "Open"}])),
-        ("token", json!([{"S": ""}, {"S": SECRET.repeat(100)}])),
+        (
+            "token",
+            json!([{"S": ""}, {"S": SECRET.repeat(100)}, {"N": SECRET}, {"SS": [SECRET]}, {"L": [{"S": SECRET}]}]),
+        ),
         ("place", json!([{"N": "1"}, {"NULL": true}])),
         ("since", json!([null, {"S": "1"}])),
     ] {

@@ -125,9 +125,6 @@ impl Owners for DynamoLocks {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(owner_key(hold)))
-            .update_expression(
-                "SET #wish = :released, #changed = :now, #expires = :expires REMOVE #token, #active, #due",
-            )
             .set_expression_attribute_names(Some(names(["wish", "changed", "expires", "token", "active", "due"])))
             .expression_attribute_values(":released", s(wish_text(Wish::Released)))
             .expression_attribute_values(":now", at(now))
@@ -195,7 +192,12 @@ fn owner_item(owner: &Owner, now: Timestamp) -> Item {
 fn read_owner(api: &'static str, item: &Item) -> Result<Owner, CallError> {
     let reader = Reader { api, item };
     let hold = hold_of(reader.text("pk")?, reader.text("sk")?);
-    let token = reader.optional("token", Reader::text)?.map(TaskToken::parse);
+    // Whatever it is: it is not told.
+    let secret = |reader: Reader<'_>, name: &str| match reader.text(name) {
+        Ok(text) => Ok(TaskToken::parse(text)),
+        Err(_) => Err(reader.unreadable(name, "it is no string")),
+    };
+    let token = reader.optional("token", secret)?;
     Ok(Owner {
         hold: hold.ok_or_else(|| reader.unreadable("sk", "it names no hold"))?,
         ticket: Ticket::of(reader.text("ticket")?),

@@ -106,7 +106,8 @@ impl Tasks for SfnTasks {
             .max_results(HISTORY_PAGE)
             .into_paginator()
             .send();
-        let mut seen = Followers::default();
+        let mut seen = History::default();
+        let mut found = None;
         while let Some(page) = pages.next().await {
             let page = match page {
                 Ok(page) => page,
@@ -120,13 +121,20 @@ impl Tasks for SfnTasks {
                 }
             };
             for event in page.events {
-                if scheduled_with(&event, token) {
-                    return Ok(seen.outcome_of(event.id));
+                if found.is_none() && scheduled_with(&event, token) {
+                    match seen.outcome_of(event.id) {
+                        // With which states it was aborted, if it was, the events before it tell.
+                        Outcome::Unclear if !seen.aborted.is_empty() => found = Some(event.id),
+                        outcome => return Ok(outcome),
+                    }
                 }
                 seen.note(&event);
             }
         }
-        Ok(Outcome::Unclear)
+        Ok(match found.is_some_and(|scheduled| seen.was_aborted(scheduled)) {
+            true => Outcome::Failed,
+            false => Outcome::Unclear,
+        })
     }
 }
 
@@ -146,7 +154,7 @@ where
     let refused = error
         .raw_response()
         .is_some_and(|response| (400..500).contains(&response.status().as_u16()))
-        && error.as_service_error().is_some();
+        && error.as_service_error().is_some_and(|service| service.code().is_some());
     let error = CallError::new(api, &error);
     match refused {
         true => Err(error),
@@ -159,25 +167,50 @@ fn scheduled_with(event: &HistoryEvent, token: &TaskToken) -> bool {
     details.is_some_and(|details| details.parameters.contains(token.secret()))
 }
 
-/// The events of tasks after the one that is looked for, by the event before them.
+/// The events after the one that is looked for, and in the end all of them.
 #[derive(Debug, Default)]
-struct Followers {
-    by_previous: HashMap<i64, Vec<(i64, Option<Outcome>)>>,
+struct History {
+    /// The events of tasks, by the event before them.
+    followers: HashMap<i64, Vec<(i64, Option<Outcome>)>>,
+    /// Every event: the one before it, and what it means to the states around it.
+    events: HashMap<i64, (i64, Around)>,
+    /// The aborts of open tasks in a Parallel or a Map state that failed: the event, and the failure that it follows,
+    /// which is another branch's.
+    aborted: Vec<(i64, i64)>,
     /// Whether the execution has ended since, or was redriven: then a task that has no end of its own ended with it. Its
     /// history need not say so.
     over: bool,
 }
 
-impl Followers {
+/// What an event means to a Parallel or a Map state.
+#[derive(Debug, Clone, Copy)]
+enum Around {
+    Entered,
+    Exited,
+    Failed,
+    Nothing,
+}
+
+impl History {
     fn note(&mut self, event: &HistoryEvent) {
+        let around = match event.r#type {
+            HistoryEventType::ParallelStateEntered | HistoryEventType::MapStateEntered => Around::Entered,
+            HistoryEventType::ParallelStateExited | HistoryEventType::MapStateExited => Around::Exited,
+            HistoryEventType::ParallelStateFailed | HistoryEventType::MapStateFailed => Around::Failed,
+            _ => Around::Nothing,
+        };
+        self.events.insert(event.id, (event.previous_event_id, around));
         let outcome = match event.r#type {
             HistoryEventType::TaskStarted | HistoryEventType::TaskSubmitted => None,
             HistoryEventType::TaskSucceeded => Some(Outcome::Succeeded),
+            HistoryEventType::TaskStateAborted => {
+                self.aborted.push((event.id, event.previous_event_id));
+                Some(Outcome::Failed)
+            }
             HistoryEventType::TaskFailed
             | HistoryEventType::TaskTimedOut
             | HistoryEventType::TaskStartFailed
-            | HistoryEventType::TaskSubmitFailed
-            | HistoryEventType::TaskStateAborted => Some(Outcome::Failed),
+            | HistoryEventType::TaskSubmitFailed => Some(Outcome::Failed),
             HistoryEventType::ExecutionAborted
             | HistoryEventType::ExecutionFailed
             | HistoryEventType::ExecutionRedriven
@@ -188,14 +221,14 @@ impl Followers {
             }
             _ => return,
         };
-        let followers = self.by_previous.entry(event.previous_event_id).or_default();
+        let followers = self.followers.entry(event.previous_event_id).or_default();
         followers.push((event.id, outcome));
     }
 
     fn outcome_of(&self, scheduled: i64) -> Outcome {
         let mut look = vec![scheduled];
         while let Some(id) = look.pop() {
-            for (follower, outcome) in self.by_previous.get(&id).into_iter().flatten() {
+            for (follower, outcome) in self.followers.get(&id).into_iter().flatten() {
                 match outcome {
                     Some(outcome) => return *outcome,
                     None => look.push(*follower),
@@ -206,5 +239,38 @@ impl Followers {
             true => Outcome::Failed,
             false => Outcome::Unclear,
         }
+    }
+
+    /// Whether one of the states around the task failed after the task had begun.
+    fn was_aborted(&self, scheduled: i64) -> bool {
+        let later = self.aborted.iter().filter(|(aborted, _)| *aborted > scheduled);
+        let failed: Vec<i64> = later.filter_map(|(_, failure)| self.around(*failure)).collect();
+        let mut around = self.around(scheduled);
+        while let Some(entered) = around {
+            if failed.contains(&entered) {
+                return true;
+            }
+            around = self.events.get(&entered).and_then(|(before, _)| self.around(*before));
+        }
+        false
+    }
+
+    /// The Parallel or Map state that an event stands in, by the event of its beginning.
+    fn around(&self, event: i64) -> Option<i64> {
+        // States that are over lie on the way back, from their end to their beginning.
+        let mut over = 0;
+        let mut id = event;
+        while let Some((before, around)) = self.events.get(&id) {
+            match around {
+                Around::Entered if over == 0 => return Some(id),
+                Around::Entered => over -= 1,
+                Around::Exited => over += 1,
+                // One that is left behind was caught, and its exit counts.
+                Around::Failed if id == event => over += 1,
+                Around::Failed | Around::Nothing => {}
+            }
+            id = *before;
+        }
+        None
     }
 }

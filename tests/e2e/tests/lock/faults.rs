@@ -281,7 +281,8 @@ async fn a_run_whose_place_is_given_back_by_somebody_else_does_not_wait_for_ever
     locks.stop(&holder).await?;
     locks.held_by(LOCK, &[]).await?;
     locks.sweep().await?;
-    locks.ends(&waiter).await?;
+    let within = Duration::from_secs(10);
+    locks.account.wait_for_execution_within(&waiter, within).await?;
     Ok(())
 }
 
@@ -303,8 +304,13 @@ async fn a_redriven_run_that_does_not_say_so_queues_again_when_its_redrive_becom
         .fault(Fault::stale("States.DescribeExecution", Duration::from_secs(3)).from_functions())
         .await?;
     locks.redrive(&run).await?;
-    wait::until("it to wait again", STEP_WITHIN, async || {
-        locks.waiters(LOCK).await.is_ok_and(|waiters| waiters == ["run"])
+    wait::until("it to wait again", Duration::from_secs(20), async || {
+        let history = locks.history(&run).await.map_err(|error| error.to_string())?;
+        let waiters = locks.waiters(LOCK).await.map_err(|error| error.to_string())?;
+        match waiters == ["run"] {
+            true => Ok(()),
+            false => Err(format!("{:?}", history.failures())),
+        }
     })
     .await?;
     locks.stop(&holder).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use e2e::lock::{BRIEFLY, Does, FOR_EVER, Locks, STEP_WITHIN, number};
+use futures_util::future::try_join_all;
 use local_cloud::{Execution, Fault, Stack, wait};
 use serde_json::{Value, json};
 
@@ -288,5 +289,47 @@ async fn what_was_stopped_in_the_safe_template_is_stopped_again_if_it_is_redrive
     locks.redrive(&run).await?;
     was_stopped(&locks.ends(&run).await?, "other");
     assert_eq!(locks.holders(LOCK).await?, ["other"]);
+    Ok(())
+}
+
+/// Every run fails while it holds, and is redriven at once, again and again, while its events come late, and in any
+/// order: in the end each has done its work, and nothing is left behind.
+#[tokio::test]
+async fn redrives_and_their_events_in_any_order_leave_nothing_behind() -> Tested {
+    let locks = Locks::deploy("redrive storm").await?;
+    locks
+        .account
+        .fault(Fault::reorder_events(Duration::from_secs(2)))
+        .await?;
+    let does = Does {
+        seconds: 0.1,
+        failures: 1,
+        more: 0.5,
+        and_then: "release",
+    };
+    let names: Vec<String> = (0..10).map(|n| format!("run-{n}")).collect();
+    try_join_all(names.iter().map(async |name| {
+        let run = locks.run(name, plain(), does).await?;
+        for _ in 0..40 {
+            let ended = locks.account.wait_for_execution_within(&run, STEP_WITHIN).await?;
+            let lost = ended.error.as_deref() == Some("Lock.LostOnRedrive");
+            match ended.status {
+                ExecutionStatus::Succeeded => return Ok(()),
+                ExecutionStatus::Failed => {}
+                _ => assert!(lost, "{ended:?}"),
+            }
+            // One that has lost its lock tries again a little later.
+            pause(Duration::from_millis(if lost { 1_000 } else { 0 })).await;
+            locks.redrive(&run).await?;
+        }
+        Err::<(), Box<dyn std::error::Error>>(format!("{name} never got through").into())
+    }))
+    .await?;
+    locks.held_by(LOCK, &[]).await?;
+    pause(A_WHILE).await;
+    let list = locks.list(LOCK).await?;
+    assert_eq!((&list["holders"], &list["waiters"]), (&json!([]), &json!([])));
+    let next = locks.run("next", ask(&json!({"onBusy": "fail"})), BRIEFLY).await?;
+    locks.succeeds(&next).await?;
     Ok(())
 }

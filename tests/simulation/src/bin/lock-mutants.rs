@@ -59,12 +59,11 @@ fn run(wanted: &[String]) -> Result<bool, String> {
         let caught = build(&tree, &place).and_then(|()| caught_by(&place, mutant));
         restore(root, &tree, mutant)?;
         let took = began.elapsed().as_secs_f64();
-        match caught? {
-            Some(how) => println!("caught    {:<34}{how} ({took:.0} s)", mutant.name),
-            None => {
-                good = false;
-                println!("SURVIVED  {:<34}{} ({took:.0} s)", mutant.name, mutant.what);
-            }
+        if let Some(how) = caught? {
+            println!("caught    {:<34}{how} ({took:.0} s)", mutant.name);
+        } else {
+            good = false;
+            println!("SURVIVED  {:<34}{} ({took:.0} s)", mutant.name, mutant.what);
         }
     }
     Ok(good)
