@@ -15,6 +15,9 @@ use crate::executions::Executions;
 /// Most places in a row that come to nothing: dead waiters beyond that are left to the sweep.
 pub const PLACES_MOST: usize = 50;
 
+/// At most so long before a lost race is run again.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Time that is left when promoting stops; the sweep goes on with it.
 const MARGIN: Duration = Duration::from_secs(3);
 
@@ -68,8 +71,17 @@ where
                 store.dequeue(&waiter).await?;
                 continue;
             };
-            let Granting::Granted(head) = self.try_grant(&owner, Gate::Promotion(head.fence)).await? else {
-                continue;
+            let head = match self.try_grant(&owner, Gate::Promotion(head.fence)).await? {
+                Granting::Granted(head) => head,
+                // Whoever was quicker looks at the queue again after its grant: of two, only one goes on, or each place
+                // that follows would be raced for by all who asked meanwhile.
+                Granting::Refused(now) if now.holders.contains_key(&waiter.ticket) => return Ok(told),
+                // Something else was granted, or this one is over already.
+                Granting::Refused(now) => {
+                    known = Some(now);
+                    self.locks.clock.sleep(self.locks.clock.jitter(PAUSE)).await;
+                    continue;
+                }
             };
             // A place that is left over is found by the next one who looks; the grant must not wait for that.
             if let Err(error) = store.dequeue(&waiter).await {

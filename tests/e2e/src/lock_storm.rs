@@ -96,10 +96,13 @@ pub async fn storm(test: &str, storm: Storm) -> Result<Outcome, Error> {
     let sweeps = storm.kills.then(|| tokio::spawn(sweep_each_second(locks.clone())));
     let settled = settle(&locks, victims.clone()).await;
     let took = began.elapsed();
+    // Also of those who died last.
+    let freed = locks.held_by(LOCK, &[]).await;
     if let Some(sweeps) = sweeps {
         sweeps.abort();
     }
     settled?;
+    freed?;
     let usage = locks.account.usage().await?;
     let mut outcome = judge(&locks, storm, &runs, &victims).await?;
     outcome.writes = usage.all_tables().write_units / f64::from(u32::try_from(storm.runs).unwrap_or(u32::MAX));
