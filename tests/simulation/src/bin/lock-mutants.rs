@@ -55,9 +55,9 @@ fn run(wanted: &[String]) -> Result<bool, String> {
             continue;
         }
         let began = Instant::now();
-        apply(&tree, mutant)?;
+        let before = apply(&tree, mutant)?;
         let caught = build(&tree, &place).and_then(|()| caught_by(&place, mutant));
-        restore(root, &tree, mutant)?;
+        restore(&before)?;
         let took = began.elapsed().as_secs_f64();
         if let Some(how) = caught? {
             println!("caught    {:<34}{how} ({took:.0} s)", mutant.name);
@@ -69,7 +69,9 @@ fn run(wanted: &[String]) -> Result<bool, String> {
     Ok(good)
 }
 
-fn apply(tree: &Path, mutant: &Mutant) -> Result<(), String> {
+/// Edits the copy. Answers the files as they were, the last edit first.
+fn apply(tree: &Path, mutant: &Mutant) -> Result<Vec<(PathBuf, String)>, String> {
+    let mut before = Vec::new();
     for (file, find, replace) in mutant.edits {
         let path = tree.join(file);
         let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
@@ -81,15 +83,14 @@ fn apply(tree: &Path, mutant: &Mutant) -> Result<(), String> {
             ));
         }
         fs::write(&path, text.replacen(find, replace, 1)).map_err(|error| format!("{file}: {error}"))?;
+        before.insert(0, (path, text));
     }
-    Ok(())
+    Ok(before)
 }
 
-fn restore(root: &Path, tree: &Path, mutant: &Mutant) -> Result<(), String> {
-    for (file, ..) in mutant.edits {
-        // Read and written, not copied: cargo goes by the time of the change.
-        let text = fs::read(root.join(file)).map_err(|error| format!("{file}: {error}"))?;
-        fs::write(tree.join(file), text).map_err(|error| format!("{file}: {error}"))?;
+fn restore(before: &[(PathBuf, String)]) -> Result<(), String> {
+    for (path, text) in before {
+        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
 }
