@@ -55,7 +55,9 @@ use crate::clock::{Clock, Timestamp};
 pub use dynamo::DynamoLocks;
 pub use error::Error;
 
-use self::key::Nonce;
+use self::key::{LockKey, Nonce};
+use self::record::{Head, Holder};
+use self::store::Heads;
 
 /// Longer than an invocation of any function that sends tokens lives, with a margin for clocks that differ: whoever made
 /// a grant this long ago is not about to deliver it. A test holds the template's `Timeout`s to less than half of it.
@@ -99,6 +101,9 @@ impl<S, T, E, C: Clock> Locks<S, T, E, C> {
     }
 }
 
+/// Time that is left for the answer when trying ends: what is left undone then is the retry's, or the sweep's.
+const MARGIN: Duration = Duration::from_secs(3);
+
 impl<S, T, E, C: Clock> Session<'_, S, T, E, C> {
     fn now(&self) -> Timestamp {
         self.locks.clock.now()
@@ -107,6 +112,22 @@ impl<S, T, E, C: Clock> Session<'_, S, T, E, C> {
     /// Whether `margin` is left for the answer.
     fn has_time(&self, margin: Duration) -> bool {
         self.now().after(margin) < self.deadline
+    }
+
+    /// The entry of a holder as this invocation rewrites it now.
+    fn signed(&self, seen: &Holder) -> Holder {
+        Holder {
+            by: self.me.clone(),
+            at: self.now(),
+            ..seen.clone()
+        }
+    }
+}
+
+impl<S: Heads, T, E, C> Session<'_, S, T, E, C> {
+    /// HEAD of a lock.
+    async fn head_of(&self, lock: &LockKey) -> Result<Option<Head>, Error> {
+        Ok(self.locks.store.head(lock).await?)
     }
 }
 

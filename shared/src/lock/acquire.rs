@@ -1,14 +1,15 @@
 //! A run asks for the lock.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::error::Error;
 use super::key::{Fence, Place, Priority, TaskToken, Ticket};
 use super::record::{Attempt, Head, Hold, Holder, Owner, Waiter, Wish};
 use super::redrive::Regained;
-use super::store::{FreeIf, Freed, Gate, Granting, Recorded, Store, may_reopen};
+use super::store::{FreeIf, Freed, Gate, Granting, Recorded, Store};
 use super::tasks::{Outcome, Sent, Tasks};
-use super::{Session, error};
+use super::{MARGIN, Session, error};
 use crate::clock::{Clock, Timestamp};
 use crate::executions::Executions;
 
@@ -63,9 +64,6 @@ pub enum Acquired {
     /// The grant stands, and whether the task was told is not known; it will be found out.
     Unsettled,
 }
-
-/// Time that is left for the answer when asking ends.
-const MARGIN: Duration = Duration::from_secs(3);
 
 /// Most holders whose end is looked for before a run is refused.
 const LOOKED_AT: usize = 10;
@@ -185,22 +183,12 @@ where
         if found.attempt == attempt && same_token && found.wish == Wish::Open {
             return Ok(Relation::Same);
         }
-        if may_reopen(found, attempt) {
-            return Ok(Relation::Reopens);
-        }
-        match found.wish {
-            // A late attempt of something that is over.
-            Wish::Released => return Ok(Relation::Sibling),
-            Wish::Lost => {
-                return Ok(match found.attempt < attempt {
-                    true => Relation::Reopens,
-                    false => Relation::Sibling,
-                });
-            }
-            Wish::Open => {}
-        }
         if found.attempt >= attempt {
             return Ok(Relation::Sibling);
+        }
+        // What is over is followed by a new acquisition.
+        if found.wish != Wish::Open {
+            return Ok(Relation::Reopens);
         }
         let Some(recorded) = &found.token else {
             return Ok(Relation::Sibling);
@@ -216,7 +204,7 @@ where
             Sent::Unknown(error) => return Err(error.into()),
             Sent::Closed => {}
         }
-        let head = self.head_of(&found.hold).await?;
+        let head = self.head_of(&found.hold.lock).await?;
         if !head.is_some_and(|head| head.holders.contains_key(&found.ticket)) {
             return Ok(if retries { Relation::Retries } else { Relation::Reopens });
         }
@@ -231,19 +219,12 @@ where
         }
     }
 
-    async fn head_of(&self, hold: &Hold) -> Result<Option<Head>, Error> {
-        Ok(self.locks.store.head(&hold.lock).await?)
-    }
-
     /// The fast path: nobody waits, and a slot is free. `None`: start over.
     async fn ask_freely(&self, ask: &Acquire, owner: &Owner) -> Result<Option<Acquired>, Error> {
-        let head = match self.try_grant(owner, Gate::Newcomer).await? {
-            Granting::Granted(head) => return self.deliver_own(owner, &head).await.map(Some),
-            Granting::Refused(head) => head,
+        let head = match self.take_free(owner).await? {
+            ControlFlow::Break(acquired) => return Ok(acquired),
+            ControlFlow::Continue(head) => head,
         };
-        if let Some(holder) = head.holders.get(&owner.ticket) {
-            return self.take_over(owner, holder, &head).await;
-        }
         if self.clear_leftover(owner, &head).await? {
             return Ok(None);
         }
@@ -253,10 +234,22 @@ where
         }
     }
 
+    /// Takes a slot if one is free and nobody waits, or goes on with what it has been granted. Else: HEAD as it is.
+    async fn take_free(&self, owner: &Owner) -> Result<ControlFlow<Option<Acquired>, Head>, Error> {
+        let head = match self.try_grant(owner, Gate::Newcomer).await? {
+            Granting::Granted(head) => return self.deliver_own(owner, &head).await.map(Some).map(ControlFlow::Break),
+            Granting::Refused(head) => head,
+        };
+        match head.holders.get(&owner.ticket) {
+            Some(holder) => self.take_over(owner, holder, &head).await.map(ControlFlow::Break),
+            None => Ok(ControlFlow::Continue(head)),
+        }
+    }
+
     /// The attempt before this one had a place in the queue, or has been granted meanwhile.
     async fn ask_again(&self, ask: &Acquire, owner: &Owner, place: &Place) -> Result<Option<Acquired>, Error> {
         let head = self
-            .head_of(&owner.hold)
+            .head_of(&owner.hold.lock)
             .await?
             .unwrap_or_else(|| Head::new(self.now()));
         if let Some(holder) = head.holders.get(&owner.ticket) {
@@ -294,11 +287,7 @@ where
     /// An attempt before this one was granted the lock; this one is told. From now on a closed token proves nothing: the
     /// run may have been told before.
     async fn take_over(&self, owner: &Owner, seen: &Holder, head: &Head) -> Result<Option<Acquired>, Error> {
-        let mine = Holder {
-            by: self.me.clone(),
-            at: self.now(),
-            ..seen.clone()
-        };
+        let mine = self.signed(seen);
         if !self
             .locks
             .store
@@ -321,9 +310,10 @@ where
     /// Frees what an earlier acquisition of the same hold left: its release, or its end, crashed on the way.
     async fn clear_leftover(&self, owner: &Owner, head: &Head) -> Result<bool, Error> {
         let hold = &owner.hold;
-        let leftover = head.holders.iter().find(|(ticket, holder)| {
-            **ticket != owner.ticket && holder.execution == hold.execution && holder.name == hold.name
-        });
+        let leftover = head
+            .holders
+            .iter()
+            .find(|(ticket, holder)| **ticket != owner.ticket && holder.is_of(hold));
         let Some((ticket, holder)) = leftover else {
             return Ok(false);
         };
@@ -418,13 +408,10 @@ where
             }
         }
         self.promote(lock, None).await?;
-        let head = match self.try_grant(owner, Gate::Newcomer).await? {
-            Granting::Granted(head) => return self.deliver_own(owner, &head).await.map(Some),
-            Granting::Refused(head) => head,
+        let head = match self.take_free(owner).await? {
+            ControlFlow::Break(acquired) => return Ok(acquired),
+            ControlFlow::Continue(head) => head,
         };
-        if let Some(holder) = head.holders.get(&owner.ticket) {
-            return self.take_over(owner, holder, &head).await;
-        }
         if !self.give_up(owner).await? {
             return Ok(None);
         }
@@ -457,13 +444,10 @@ where
     /// the same as this one.
     async fn give_up(&self, owner: &Owner) -> Result<bool, Error> {
         let store = &self.locks.store;
-        let released = Owner {
-            wish: Wish::Released,
-            ..owner.clone()
-        };
+        let released = owner.wishing(Wish::Released);
         store.reown(owner, &released, self.now()).await?;
         // From here on nobody delivers a grant of this ticket; one that was made before is found.
-        let head = self.head_of(&owner.hold).await?;
+        let head = self.head_of(&owner.hold.lock).await?;
         if !head.is_some_and(|head| head.holders.contains_key(&owner.ticket)) {
             return Ok(true);
         }
@@ -477,12 +461,7 @@ where
         let Some(end) = super::release::end_of(run.as_ref(), holder, self.now()) else {
             return Ok(false);
         };
-        let hold = Hold {
-            execution: holder.execution.clone(),
-            lock: lock.clone(),
-            name: holder.name.clone(),
-        };
-        self.end_hold(&hold, end).await
+        self.end_hold(&holder.hold(lock), end).await
     }
 
     /// Fails those who came earlier and have no higher priority, but not this run's own.
@@ -524,7 +503,7 @@ where
     /// Stops the execution that has held the lock longest, unless a slot is free, or grants are paused, or it is this run
     /// itself. Only one that held it before this run first asked: a retry stops nobody else.
     async fn cancel_holder(&self, ask: &Acquire, owner: &Owner) -> Result<(), Error> {
-        let Some(head) = self.head_of(&ask.hold).await? else {
+        let Some(head) = self.head_of(&ask.hold.lock).await? else {
             return Ok(());
         };
         if head.has_room() || head.paused {
@@ -570,7 +549,7 @@ where
             if owner.wish == Wish::Released {
                 return Err(not_held());
             }
-            let head = self.head_of(hold).await?;
+            let head = self.head_of(&hold.lock).await?;
             let held = head
                 .as_ref()
                 .and_then(|head| Some((head, head.holders.get(&owner.ticket)?)));

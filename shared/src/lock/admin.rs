@@ -105,10 +105,10 @@ where
     /// Takes the slot from a run that may still be working in it: only its fence tells its writes from the next holder's.
     pub async fn force_release(&self, hold: &Hold, order: &Order) -> Result<Result<Fence, Idle>, Error> {
         let store = &self.locks.store;
-        let head = self.look(&hold.lock).await?;
+        let head = self.head_of(&hold.lock).await?;
         let held = head.as_ref().and_then(|head| {
             let mut holders = head.holders.iter();
-            holders.find(|(_, holder)| holder.execution == hold.execution && holder.name == hold.name)
+            holders.find(|(_, holder)| holder.is_of(hold))
         });
         let (Some(head), Some((ticket, holder))) = (&head, held) else {
             return Ok(Err(Idle::NotHolding));
@@ -139,10 +139,7 @@ where
                 return Err(error.into());
             }
         }
-        let released = Owner {
-            wish: Wish::Released,
-            ..owner.clone()
-        };
+        let released = owner.wishing(Wish::Released);
         store.reown(&owner, &released, self.now()).await?;
         self.give_back(&released, FreeIf::Any).await?;
         Ok(Ok(fence))

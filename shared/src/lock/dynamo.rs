@@ -8,8 +8,8 @@
 //! | audit | `LOCK#<lock>` | `AUDIT#<time>#<id>` | `by`, `reason`, `action`, `details`, `at`, `expires` |
 //!
 //! The index `active` (`active`, `due`; keys only) is sparse: `HEAD` for locks in use, `UNTIL` for waiters whose patience
-//! ends at `due`, `LOST` for holds that were lost. Times are milliseconds since the epoch, `expires` is seconds (time to
-//! live, which only tidies up). The fence of a grant is computed by DynamoDB; a computed number cannot go into a map
+//! ends at `due`, `LOST` for holds that were lost. Times are milliseconds since the epoch; `expires` (time to live, which
+//! only tidies up) and a `LOST`'s `due` are seconds. The fence of a grant is computed by DynamoDB; a computed number cannot go into a map
 //! literal, so it has a map of its own.
 
 mod audits;

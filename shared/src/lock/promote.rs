@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::Session;
 use super::deliver::Delivered;
 use super::error::Error;
 use super::key::{LockKey, Ticket};
 use super::record::{Head, Wish};
 use super::store::{Gate, Granting, Store};
 use super::tasks::Tasks;
+use super::{MARGIN, Session};
 use crate::clock::Clock;
 use crate::executions::Executions;
 
@@ -17,9 +17,6 @@ pub const PLACES_MOST: usize = 50;
 
 /// At most so long before a lost race is run again.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// Time that is left when promoting stops; the sweep goes on with it.
-const MARGIN: Duration = Duration::from_secs(3);
 
 impl<S, T, E, C> Session<'_, S, T, E, C>
 where

@@ -101,6 +101,24 @@ pub struct Holder {
     pub members: Vec<String>,
 }
 
+impl Holder {
+    /// The hold that it stands for, on the lock in whose HEAD it is.
+    #[must_use]
+    pub fn hold(&self, lock: &LockKey) -> Hold {
+        Hold {
+            execution: self.execution.clone(),
+            lock: lock.clone(),
+            name: self.name.clone(),
+        }
+    }
+
+    /// Whether it stands for `hold`, a hold on the lock in whose HEAD it is.
+    #[must_use]
+    pub fn is_of(&self, hold: &Hold) -> bool {
+        self.execution == hold.execution && self.name == hold.name
+    }
+}
+
 /// WAIT: a place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Waiter {
@@ -146,6 +164,26 @@ pub struct Owner {
     pub place: Option<Place>,
     /// When it first asked.
     pub since: Timestamp,
+}
+
+impl Owner {
+    /// The same, with another wish.
+    #[must_use]
+    pub fn wishing(&self, wish: Wish) -> Self {
+        Self { wish, ..self.clone() }
+    }
+
+    /// The same, of a run that was redriven `redrive` times.
+    #[must_use]
+    pub fn redriven(&self, redrive: u32) -> Self {
+        Self {
+            attempt: Attempt {
+                redrive,
+                ..self.attempt
+            },
+            ..self.clone()
+        }
+    }
 }
 
 /// What a run wants of a lock.

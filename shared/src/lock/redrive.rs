@@ -1,14 +1,12 @@
 //! A redriven run goes on where it failed, without acquiring again: it is given its lock back, or it is stopped.
 
-use std::time::Duration;
-
-use super::Session;
 use super::acquire::{fence_of, longest};
 use super::error::{Error, LOST_ON_REDRIVE, lost_on_redrive};
 use super::key::Fence;
-use super::record::{Attempt, Head, Holder, Owner, Wish};
+use super::record::{Head, Holder, Owner, Wish};
 use super::store::{FreeIf, Gate, Granting, Store};
 use super::tasks::{Outcome, Tasks};
+use super::{MARGIN, Session};
 use crate::arn::ExecutionArn;
 use crate::clock::{Clock, Timestamp};
 use crate::executions::{Executions, Status};
@@ -23,9 +21,6 @@ pub(super) enum Regained {
     /// The run has released it meanwhile, or acquired it anew.
     Gone,
 }
-
-/// Time that is left for the answer when trying ends.
-const MARGIN: Duration = Duration::from_secs(3);
 
 impl<S, T, E, C> Session<'_, S, T, E, C>
 where
@@ -64,7 +59,7 @@ where
             Wish::Lost if owner.attempt.redrive >= redrive => Ok(true),
             Wish::Released => Ok(true),
             Wish::Open => {
-                let head = self.look(&owner.hold.lock).await?;
+                let head = self.head_of(&owner.hold.lock).await?;
                 let held = head.as_ref().and_then(|head| head.holders.get(&owner.ticket));
                 match held.filter(|held| held.redrive < redrive) {
                     Some(held) => self.keep(owner, held, redrive, since).await,
@@ -84,13 +79,7 @@ where
         redrive: u32,
         since: Timestamp,
     ) -> Result<bool, Error> {
-        let kept = Owner {
-            attempt: Attempt {
-                redrive,
-                ..owner.attempt
-            },
-            ..owner.clone()
-        };
+        let kept = owner.redriven(redrive);
         let recorded = owner.attempt.redrive >= redrive || self.locks.store.reown(owner, &kept, self.now()).await?;
         Ok(recorded && self.raise(owner, held, redrive, since).await?)
     }
@@ -100,9 +89,7 @@ where
         let raised = Holder {
             redrive,
             entered: since.max(seen.entered),
-            by: self.me.clone(),
-            at: self.now(),
-            ..seen.clone()
+            ..self.signed(seen)
         };
         let (store, lock) = (&self.locks.store, &owner.hold.lock);
         Ok(store.amend(lock, &owner.ticket, seen, &raised).await?)
@@ -143,13 +130,7 @@ where
         let cause = lost_on_redrive(execution, lock, longest(&head).as_ref());
         self.locks.executions.stop(execution, LOST_ON_REDRIVE, &cause).await?;
         tracing::warn!(executionArn = %execution, %lock, "stopped: redriven, and somebody else has its lock");
-        let known = Owner {
-            attempt: Attempt {
-                redrive,
-                ..owner.attempt
-            },
-            ..owner.clone()
-        };
+        let known = owner.redriven(redrive);
         self.locks.store.reown(owner, &known, self.now()).await?;
         Ok(())
     }
@@ -184,14 +165,7 @@ where
                 Some(_) => {}
             }
         };
-        let open = Owner {
-            wish: Wish::Open,
-            attempt: Attempt {
-                redrive,
-                ..owner.attempt
-            },
-            ..owner.clone()
-        };
+        let open = owner.redriven(redrive).wishing(Wish::Open);
         if owner.wish == Wish::Open || store.reown(owner, &open, self.now()).await? {
             return Ok(Regained::Holds(fence_of(&head, &owner.ticket)));
         }

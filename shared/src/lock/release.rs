@@ -1,8 +1,7 @@
 //! A run gives its slot back, or its end does.
 
 use super::error::{Error, REMOVED};
-use super::key::LockKey;
-use super::record::{Attempt, Head, Hold, Holder, Owner, Waiter, Wish};
+use super::record::{Hold, Holder, Owner, Waiter, Wish};
 use super::store::{FreeIf, Freed, Store};
 use super::tasks::{Sent, Tasks};
 use super::{END_SETTLES, Session};
@@ -61,11 +60,7 @@ where
             return Ok(Released::Nothing);
         };
         let waited = owner.token.clone().filter(|_| owner.wish == Wish::Open);
-        let owner = Owner {
-            wish: Wish::Released,
-            ..owner
-        };
-        if self.give_back(&owner, FreeIf::Any).await? {
+        if self.give_back(&owner.wishing(Wish::Released), FreeIf::Any).await? {
             return Ok(Released::Slot);
         }
         // Released by somebody else, by hand say, while it waits: it must not wait for ever.
@@ -127,7 +122,7 @@ where
         if owner.attempt.redrive > end.redrive || end.stopped.is_some_and(|at| owner.attempt.entered > at) {
             return Ok(false);
         }
-        let head = self.look(&owner.hold.lock).await?;
+        let head = self.head_of(&owner.hold.lock).await?;
         let held = head.as_ref().and_then(|head| head.holders.get(&owner.ticket));
         let too_young = |held: &Holder| end.stopped.is_none() && self.now().since(held.at) < END_SETTLES;
         if held.is_some_and(|held| held.redrive > end.redrive || too_young(held)) {
@@ -138,17 +133,10 @@ where
             return Ok(true);
         }
         let lost = owner.wish == Wish::Lost || (owner.wish == Wish::Open && held.is_some() && end.redrivable);
-        let closed = Owner {
-            wish: if lost { Wish::Lost } else { Wish::Released },
-            attempt: Attempt {
-                redrive: if lost && end.is_known() {
-                    end.redrive
-                } else {
-                    owner.attempt.redrive
-                },
-                ..owner.attempt
-            },
-            ..owner.clone()
+        let closed = match lost {
+            true if end.is_known() => owner.redriven(end.redrive).wishing(Wish::Lost),
+            true => owner.wishing(Wish::Lost),
+            false => owner.wishing(Wish::Released),
         };
         // Before the slot is freed: a redrive must find what the run held, whatever crashes in between.
         if closed != owner && !store.reown(&owner, &closed, self.now()).await? {
@@ -187,7 +175,7 @@ where
         let failed = match self.locks.tasks.fail(token, error, cause).await? {
             Sent::Accepted => true,
             Sent::Closed => {
-                let head = self.look(&waiter.hold.lock).await?;
+                let head = self.head_of(&waiter.hold.lock).await?;
                 if head.is_some_and(|head| head.holders.contains_key(&owner.ticket)) {
                     return Ok(false);
                 }
@@ -195,20 +183,12 @@ where
             }
             Sent::Unknown(error) => return Err(error.into()),
         };
-        let released = Owner {
-            wish: Wish::Released,
-            ..owner.clone()
-        };
+        let released = owner.wishing(Wish::Released);
         // Not if a retry has asked meanwhile: the place is its own now.
         if store.reown(&owner, &released, self.now()).await? {
             store.dequeue(waiter).await?;
         }
         Ok(failed)
-    }
-
-    /// HEAD of a lock.
-    pub(super) async fn look(&self, lock: &LockKey) -> Result<Option<Head>, Error> {
-        Ok(self.locks.store.head(lock).await?)
     }
 }
 

@@ -20,11 +20,7 @@ where
     /// told. From the take-over on, a closed token proves nothing by itself: the run may be working in the slot.
     pub(super) async fn settle(&self, owner: &Owner, head: &Head, seen: &Holder) -> Result<(), Error> {
         let (store, lock) = (&self.locks.store, &owner.hold.lock);
-        let mine = Holder {
-            by: self.me.clone(),
-            at: self.now(),
-            ..seen.clone()
-        };
+        let mine = self.signed(seen);
         if !store.amend(lock, &owner.ticket, seen, &mine).await? {
             return Ok(());
         }

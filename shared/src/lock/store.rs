@@ -5,7 +5,7 @@
 use std::future::Future;
 
 use super::key::{Fence, HoldName, LockKey, Place, Ticket};
-use super::record::{Attempt, Head, Hold, Holder, Owner, Waiter};
+use super::record::{Head, Hold, Holder, Owner, Waiter};
 use crate::arn::ExecutionArn;
 use crate::aws::CallError;
 use crate::clock::Timestamp;
@@ -245,10 +245,4 @@ impl<S: Heads + Queue + Owners + Directory + Audits> Store for S {}
 #[must_use]
 pub fn owner_sk(lock: &LockKey, name: &HoldName) -> String {
     format!("HOLD#{}#{lock}", name.as_str())
-}
-
-/// The newest attempt that `owner_sk`'s record may have to be opened anew.
-#[must_use]
-pub fn may_reopen(found: &Owner, attempt: Attempt) -> bool {
-    found.wish == super::record::Wish::Released && found.attempt < attempt
 }

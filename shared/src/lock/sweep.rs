@@ -44,6 +44,13 @@ pub struct Swept {
     pub overdue: usize,
 }
 
+impl Swept {
+    fn failed(&mut self, error: &Error) {
+        self.failed += 1;
+        tracing::error!(%error, "a part of the sweep failed");
+    }
+}
+
 impl<S, T, E, C> Session<'_, S, T, E, C>
 where
     S: Store,
@@ -56,16 +63,7 @@ where
     /// What fails does not keep the rest from being swept: it is counted, and logged.
     pub async fn sweep(&self) -> Result<Swept, Error> {
         let mut swept = Swept::default();
-        let mut locks = Vec::new();
-        let mut from = None;
-        loop {
-            let page = self.locks.store.active(from).await?;
-            locks.extend(page.entries);
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
-        }
+        let mut locks = self.in_use().await?;
         // Each sweep begins somewhere else: where there is time for some only, all have their turn.
         if !locks.is_empty() {
             let first = usize::try_from(self.locks.clock.nonce() % locks.len() as u64).unwrap_or(0);
@@ -82,7 +80,7 @@ where
             match self.sweep_lock(lock).await {
                 Ok(None) => {}
                 Ok(Some(settles)) => again.push((settles, lock)),
-                Err(error) => self.failed(&mut swept, &error),
+                Err(error) => swept.failed(&error),
             }
         }
         again.sort();
@@ -97,30 +95,24 @@ where
             }
             swept.awaited += 1;
             if let Err(error) = self.sweep_lock(lock).await {
-                self.failed(&mut swept, &error);
+                swept.failed(&error);
             }
         }
         if let Err(error) = self.sweep_overdue(&mut swept).await {
-            self.failed(&mut swept, &error);
+            swept.failed(&error);
         }
         // Last: it lists the executions of whole state machines.
         if let Err(error) = self.sweep_lost(&mut swept).await {
-            self.failed(&mut swept, &error);
+            swept.failed(&error);
         }
         Ok(swept)
-    }
-
-    #[allow(clippy::unused_self, reason = "reads like the other steps")]
-    fn failed(&self, swept: &mut Swept, error: &Error) {
-        swept.failed += 1;
-        tracing::error!(%error, "a part of the sweep failed");
     }
 
     /// Sweeps one lock. If one of its runs ended so lately that nothing can be concluded from it: when it can.
     ///
     /// A run that cannot be looked at does not keep the others from being: the first error is answered in the end.
     pub async fn sweep_lock(&self, lock: &LockKey) -> Result<Option<Timestamp>, Error> {
-        let Some(head) = self.look(lock).await? else {
+        let Some(head) = self.head_of(lock).await? else {
             return Ok(None);
         };
         let (mut settles, mut first_error) = (None, None);
@@ -159,25 +151,19 @@ where
         holder: &Holder,
     ) -> Result<Option<Timestamp>, Error> {
         let now = self.now();
-        let hold = Hold {
-            execution: holder.execution.clone(),
-            lock: lock.clone(),
-            name: holder.name.clone(),
-        };
+        let hold = holder.hold(lock);
         let owner = self.locks.store.owner(&hold).await?;
         let settled = now.since(holder.at) > GRANT_SETTLES;
         if let Some(owner) = owner.as_ref().filter(|owner| owner.ticket == *ticket) {
-            match owner.wish {
-                // Its release crashed on the way.
-                Wish::Released if settled => {
-                    self.give_back(owner, FreeIf::Seen(holder)).await?;
-                    return Ok(None);
-                }
-                Wish::Lost if settled && owner.attempt.redrive >= holder.redrive => {
-                    self.give_back(owner, FreeIf::Seen(holder)).await?;
-                    return Ok(None);
-                }
-                _ => {}
+            let given_up = match owner.wish {
+                Wish::Released => true,
+                Wish::Lost => owner.attempt.redrive >= holder.redrive,
+                Wish::Open => false,
+            };
+            // Whoever wrote that crashed before the slot was freed.
+            if given_up && settled {
+                self.give_back(owner, FreeIf::Seen(holder)).await?;
+                return Ok(None);
             }
         } else if owner.is_some() && settled {
             // An earlier acquisition's, of a run that has acquired again since.
@@ -289,7 +275,7 @@ where
                 );
                 match self.fail_waiter(&waiter, WAIT_TIMEOUT, &cause).await {
                     Ok(failed) => swept.overdue += usize::from(failed),
-                    Err(error) => self.failed(swept, &error),
+                    Err(error) => swept.failed(&error),
                 }
             }
             from = page.next;
@@ -321,7 +307,7 @@ where
                 return Ok(());
             }
             if let Err(error) = self.sweep_lost_of(&machine, &holds, swept).await {
-                self.failed(swept, &error);
+                swept.failed(&error);
             }
         }
         Ok(())
@@ -342,7 +328,7 @@ where
             };
             swept.redriven += 1;
             if let Err(error) = self.redriven_owner(&owner, run.redrive, run.since).await {
-                self.failed(swept, &error);
+                swept.failed(&error);
             }
         }
         Ok(())

@@ -1,5 +1,9 @@
 //! Ways to break the lock protocol, each of which the simulation notices.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
 use crate::lock::Scenario;
 
 /// A way to break it.
@@ -13,6 +17,30 @@ pub struct Mutant {
     pub edits: &'static [(&'static str, &'static str, &'static str)],
     /// Which schedules are most likely to notice.
     pub scenario: Scenario,
+}
+
+impl Mutant {
+    /// The files that it changes of the workspace at `root`, as they are and as they become. An edit whose text is not
+    /// there exactly once is an error: the code has changed, and the mutant is to be adapted to it.
+    pub fn applied(&self, root: &Path) -> Result<BTreeMap<&'static str, (String, String)>, String> {
+        let mut files = BTreeMap::new();
+        for (file, find, replace) in self.edits {
+            if !files.contains_key(file) {
+                let text = fs::read_to_string(root.join(file)).map_err(|error| format!("{file}: {error}"))?;
+                files.insert(*file, (text.clone(), text));
+            }
+            let Some((_, text)) = files.get_mut(file) else { continue };
+            let count = text.matches(find).count();
+            if count != 1 {
+                return Err(format!(
+                    "mutant {}: its text is found {count} times in {file} instead of once; adapt it to the code:\n{find}",
+                    self.name
+                ));
+            }
+            *text = text.replacen(find, replace, 1);
+        }
+        Ok(files)
+    }
 }
 
 const ACQUIRE: &str = "shared/src/lock/acquire.rs";
@@ -70,10 +98,8 @@ pub const LOCK: &[Mutant] = &[
         what: "a newcomer takes a free slot although others wait",
         edits: &[(
             ACQUIRE,
-            "        let head = match self.try_grant(owner, Gate::Newcomer).await? {\n            Granting::Granted(head) => \
-             return self.deliver_own(owner, &head).await.map(Some),",
-            "        let head = match self.try_grant(owner, Gate::Regain).await? {\n            Granting::Granted(head) => \
-             return self.deliver_own(owner, &head).await.map(Some),",
+            "self.try_grant(owner, Gate::Newcomer)",
+            "self.try_grant(owner, Gate::Regain)",
         )],
         scenario: Scenario::NoSweep,
     },
@@ -182,8 +208,8 @@ pub const LOCK: &[Mutant] = &[
         what: "a place is taken for left over by a look at HEAD from before it was taken again",
         edits: &[(
             PROMOTE,
-            "if known.as_ref().is_some_and(|now| now.holders.contains_key(&waiter.ticket)) {",
-            "if known.is_some() {",
+            "                if known\n                    .as_ref()\n                    .is_some_and(|now| now.holders.contains_key(&waiter.ticket))\n",
+            "                if known.is_some()\n",
         )],
         scenario: Scenario::Operators,
     },
@@ -242,7 +268,7 @@ pub const LOCK: &[Mutant] = &[
         what: "a run that fails while it holds is not remembered",
         edits: &[(
             RELEASE,
-            "let lost = owner.wish == Wish::Lost || (held.is_some() && end.redrivable);",
+            "let lost = owner.wish == Wish::Lost || (owner.wish == Wish::Open && held.is_some() && end.redrivable);",
             "let lost = owner.wish == Wish::Lost && held.is_some() && end.redrivable;",
         )],
         scenario: Scenario::Redrive,
@@ -252,15 +278,19 @@ pub const LOCK: &[Mutant] = &[
         what: "a run that was redriven before its end was heard of is not marked",
         edits: &[(
             REDRIVE,
-            "                if let Some(held) = held.filter(|held| held.redrive < redrive) {",
-            "                if let Some(held) = held.filter(|held| held.redrive > redrive) {",
+            "match held.filter(|held| held.redrive < redrive) {",
+            "match held.filter(|held| held.redrive > redrive) {",
         )],
         scenario: Scenario::Redrive,
     },
     Mutant {
         name: "redriven-not-swept",
         what: "a redriven run whose event got lost is not looked for",
-        edits: &[(SWEEP, "        self.sweep_lost(&mut swept).await?;\n", "")],
+        edits: &[(
+            SWEEP,
+            "if let Err(error) = self.sweep_lost(&mut swept).await {",
+            "if let Err(error) = Ok::<(), Error>(()) {",
+        )],
         scenario: Scenario::Redrive,
     },
     Mutant {

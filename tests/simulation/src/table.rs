@@ -11,7 +11,7 @@ use signalbox::clock::{Clock, Timestamp};
 use signalbox::lock::key::{Fence, LockKey, Nonce, Place, Ticket};
 use signalbox::lock::record::{Head, Hold, Holder, Owner, Waiter, Wish};
 use signalbox::lock::store::{
-    Audit, Audits, Directory, FreeIf, Freed, Gate, Granting, Heads, Owners, Page, Queue, Recorded, Setting, may_reopen,
+    Audit, Audits, Directory, FreeIf, Freed, Gate, Granting, Heads, Owners, Page, Queue, Recorded, Setting,
 };
 use signalbox::simulation::World;
 
@@ -308,7 +308,9 @@ impl Queue for MemoryTable {
 impl Owners for MemoryTable {
     async fn open(&self, owner: &Owner, _now: Timestamp) -> Result<Recorded, CallError> {
         self.call("open", |items| match items.owners.get(&owner.hold) {
-            Some(found) if !may_reopen(found, owner.attempt) => Recorded::Found(Box::new(found.clone())),
+            Some(found) if found.wish != Wish::Released || found.attempt >= owner.attempt => {
+                Recorded::Found(Box::new(found.clone()))
+            }
             _ => {
                 items.owners.insert(owner.hold.clone(), stored(owner));
                 Recorded::Done

@@ -55,9 +55,10 @@ fn run(wanted: &[String]) -> Result<bool, String> {
             continue;
         }
         let began = Instant::now();
-        let before = apply(&tree, mutant)?;
+        let files = mutant.applied(&tree)?;
+        write(&tree, files.iter().map(|(file, (_, after))| (*file, after)))?;
         let caught = build(&tree, &place).and_then(|()| caught_by(&place, mutant));
-        restore(&before)?;
+        write(&tree, files.iter().map(|(file, (before, _))| (*file, before)))?;
         let took = began.elapsed().as_secs_f64();
         if let Some(how) = caught? {
             println!("caught    {:<34}{how} ({took:.0} s)", mutant.name);
@@ -69,28 +70,9 @@ fn run(wanted: &[String]) -> Result<bool, String> {
     Ok(good)
 }
 
-/// Edits the copy. Answers the files as they were, the last edit first.
-fn apply(tree: &Path, mutant: &Mutant) -> Result<Vec<(PathBuf, String)>, String> {
-    let mut before = Vec::new();
-    for (file, find, replace) in mutant.edits {
-        let path = tree.join(file);
-        let text = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
-        let count = text.matches(find).count();
-        if count != 1 {
-            return Err(format!(
-                "mutant {}: its text is found {count} times in {file} instead of once; adapt it to the code:\n{find}",
-                mutant.name
-            ));
-        }
-        fs::write(&path, text.replacen(find, replace, 1)).map_err(|error| format!("{file}: {error}"))?;
-        before.insert(0, (path, text));
-    }
-    Ok(before)
-}
-
-fn restore(before: &[(PathBuf, String)]) -> Result<(), String> {
-    for (path, text) in before {
-        fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+fn write<'a>(tree: &Path, files: impl Iterator<Item = (&'a str, &'a String)>) -> Result<(), String> {
+    for (file, text) in files {
+        fs::write(tree.join(file), text).map_err(|error| format!("{file}: {error}"))?;
     }
     Ok(())
 }
