@@ -1,6 +1,9 @@
 //! What the documents say is held to what the code does.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "../../../shared/tests/documents/mod.rs"]
+mod documents;
+
+use std::collections::BTreeSet;
 
 use lock_admin::answer::{All, Done, One, Summary};
 use lock_admin::request::{Ask, Request};
@@ -14,27 +17,11 @@ use signalbox::lock::record::{Head, Hold, Holder, SLOTS_MOST, Waiter};
 use signalbox::lock::store::Audit;
 use signalbox::request::{BadRequest, parse};
 
+use documents::{code_blocks, first_column, listed_errors, sample_events};
+
 const README: &str = include_str!("../README.md");
 
 const ACTIONS: [&str; 7] = ["list", "forceRelease", "remove", "move", "pause", "resume", "setSlots"];
-
-/// The names in the first column of the tables of a document.
-fn first_column(document: &str) -> BTreeSet<&str> {
-    document
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .collect()
-}
-
-fn code_blocks(document: &str) -> Vec<Value> {
-    let blocks = document
-        .split("```json\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    blocks
-        .map(|block| serde_json::from_str(block).expect("a block of JSON"))
-        .collect()
-}
 
 fn read(payload: Value) -> Result<Ask, BadRequest> {
     parse::<Request>(payload).and_then(Ask::try_from)
@@ -57,10 +44,7 @@ fn fields(value: &Value) -> BTreeSet<String> {
 
 #[test]
 fn every_listed_error_exists() {
-    let listed: BTreeSet<&str> = first_column(README)
-        .into_iter()
-        .filter(|name| name.starts_with("Lock."))
-        .collect();
+    let listed = listed_errors(README, "Lock.");
     assert_eq!(listed, BTreeSet::from(["Lock.BadRequest", "Lock.Unavailable"]));
     assert!(listed.is_subset(&BTreeSet::from(Error::NAMES)));
 }
@@ -184,23 +168,13 @@ fn the_answers_that_are_shown_have_the_fields_of_real_ones() {
 
 #[test]
 fn every_sample_event_is_listed_and_every_action_has_one() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/lock-admin");
-    let mut files = BTreeMap::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let event: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let mut actions = BTreeSet::new();
+    for (name, event) in sample_events("lock-admin", README) {
         let action = event["action"].as_str().unwrap().to_owned();
         let refusal = read(event).err().map(|error| error.path().to_owned());
         let expected = (name == "unsigned.json").then_some("by");
         assert_eq!(refusal.as_deref(), expected, "{name}");
-        files.insert(name, action);
+        actions.insert(action);
     }
-    let actions: BTreeSet<&str> = files.values().map(String::as_str).collect();
-    assert_eq!(actions, BTreeSet::from(ACTIONS));
-    let listed: BTreeSet<&str> = first_column(README)
-        .into_iter()
-        .filter(|name| name.contains(".json"))
-        .collect();
-    assert_eq!(listed, files.keys().map(String::as_str).collect());
+    assert_eq!(actions, ACTIONS.map(str::to_owned).into());
 }

@@ -1,12 +1,20 @@
 //! What the documents say is held to what the code does.
 
+#[path = "../../../shared/tests/documents/mod.rs"]
+mod documents;
+#[path = "../../../shared/tests/documents/states.rs"]
+mod states;
+
 use std::collections::BTreeSet;
 
 use lock_release::events::Change;
 use lock_release::request::Call;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use signalbox::lock::Error;
 use signalbox::lock::sweep::Swept;
+
+use documents::{code_blocks, first_column, listed_errors, sample_events};
+use states::{request_of, states_of, states_to_paste};
 
 const README: &str = include_str!("../README.md");
 const IMPORT: &str = include_str!("../../../examples/warehouse/stock-import.asl.json");
@@ -14,42 +22,9 @@ const REPORT: &str = include_str!("../../../examples/warehouse/stock-report.asl.
 
 const GIVES_BACK: &str = "Give the warehouse back";
 
-/// The names in the first column of the tables of a document.
-fn first_column(document: &str) -> BTreeSet<&str> {
-    document
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .collect()
-}
-
-fn code_blocks(document: &str) -> Vec<Value> {
-    let blocks = document
-        .split("```json\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next());
-    blocks
-        .map(|block| serde_json::from_str(block).expect("a block of JSON"))
-        .collect()
-}
-
-fn states(definition: &str) -> Value {
-    let definition: Value = serde_json::from_str(definition).expect("JSON");
-    definition["States"].clone()
-}
-
-fn states_to_paste() -> Vec<Value> {
-    code_blocks(README)
-        .iter()
-        .filter_map(|block| block.get(GIVES_BACK).cloned())
-        .collect()
-}
-
 #[test]
 fn every_listed_error_exists() {
-    let listed: BTreeSet<&str> = first_column(README)
-        .into_iter()
-        .filter(|name| name.starts_with("Lock."))
-        .collect();
+    let listed = listed_errors(README, "Lock.");
     let expected = BTreeSet::from(["Lock.AccessDenied", "Lock.BadRequest", "Lock.Unavailable"]);
     assert_eq!(listed, expected);
     assert!(listed.is_subset(&BTreeSet::from(Error::NAMES)));
@@ -57,9 +32,9 @@ fn every_listed_error_exists() {
 
 #[test]
 fn the_states_to_paste_are_the_examples_own() {
-    let expected = [IMPORT, REPORT].map(|example| states(example)[GIVES_BACK].clone());
+    let expected = [IMPORT, REPORT].map(|example| states_of(example)[GIVES_BACK].clone());
     assert!(expected.iter().all(Value::is_object));
-    assert_eq!(states_to_paste(), expected);
+    assert_eq!(states_to_paste(README, GIVES_BACK), expected);
 }
 
 #[test]
@@ -69,15 +44,8 @@ fn both_states_ask_what_the_function_understands() {
         "executionArn": "arn:aws:states:us-east-1:123456789012:execution:orders:run-1",
         "enteredTime": "2026-01-31T04:00:12.345Z",
     });
-    for state in states_to_paste() {
-        let arguments = state.get("Parameters").or(state.get("Arguments")).expect("arguments");
-        let payload = arguments["Payload"].as_object().expect("an object");
-        let request: Map<String, Value> = payload
-            .keys()
-            .map(|key| key.trim_end_matches(".$"))
-            .map(|field| (field.to_owned(), values[field].clone()))
-            .collect();
-        let call = Call::read(Value::Object(request)).expect("a good request");
+    for state in states_to_paste(README, GIVES_BACK) {
+        let call = Call::read(request_of(&state, &values)).expect("a good request");
         assert!(matches!(call, Call::Release(_)), "{call:?}");
     }
 }
@@ -85,7 +53,7 @@ fn both_states_ask_what_the_function_understands() {
 /// A failure of the work ends in a Fail, after the release: redriven it fails again, without any work.
 #[test]
 fn the_examples_work_cannot_be_redriven_without_the_lock() {
-    let states = states(IMPORT);
+    let states = states_of(IMPORT);
     let work = &states["With the warehouse"];
     assert_eq!(work["Type"], "Parallel");
     let caught = &work["Catch"][0];
@@ -101,12 +69,7 @@ fn the_examples_work_cannot_be_redriven_without_the_lock() {
 
 #[test]
 fn every_sample_event_is_listed_and_is_a_call() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/lock-release");
-    let mut files = BTreeSet::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let event: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (name, event) in sample_events("lock-release", README) {
         let call = match Call::read(event) {
             Ok(Call::Release(_)) => "a release",
             Ok(Call::Sweep) => "a sweep",
@@ -137,14 +100,7 @@ fn every_sample_event_is_listed_and_is_a_call() {
             _ => "listed here",
         };
         assert_eq!(call, expected, "{name}");
-        files.insert(name);
     }
-    let listed: BTreeSet<String> = first_column(README)
-        .into_iter()
-        .filter(|name| name.contains(".json"))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(listed, files);
 }
 
 #[test]
