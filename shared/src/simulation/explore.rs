@@ -113,6 +113,9 @@ where
         script.borrow_mut().look = Some(Box::new(look));
         let ended = world.run(100_000);
         schedules += 1;
+        // What it looks at holds the world, which holds the script.
+        let look = script.borrow_mut().look.take();
+        drop(look);
         let pruned = script.borrow().pruned;
         end(pruned)?;
         if !pruned && !ended {

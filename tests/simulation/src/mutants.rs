@@ -211,17 +211,7 @@ pub const LOCK: &[Mutant] = &[
             "                if known\n                    .as_ref()\n                    .is_some_and(|now| now.holders.contains_key(&waiter.ticket))\n",
             "                if known.is_some()\n",
         )],
-        scenario: Scenario::Operators,
-    },
-    Mutant {
-        name: "place-of-a-retry-deleted",
-        what: "a place is deleted that a retry has taken again",
-        edits: &[(
-            TABLE,
-            "is_some_and(|there| there.by == waiter.by)",
-            "is_some_and(|there| there.ticket == waiter.ticket)",
-        )],
-        scenario: Scenario::Storm,
+        scenario: Scenario::Branches,
     },
     Mutant {
         name: "refused-although-granted",

@@ -114,7 +114,10 @@ fn caught_by(place: &Path, mutant: &Mutant) -> Result<Option<String>, String> {
             return Ok(Some(format!("{scenario}, {seen}")));
         }
     }
-    Ok(fails(place, "lock-exhaustive", &["three-runs", "crash", "redrive"])?.map(|seen| format!("exhaustive, {seen}")))
+    Ok(
+        fails(place, "lock-exhaustive", &["three-runs", "crash", "doubled", "redrive"])?
+            .map(|seen| format!("exhaustive, {seen}")),
+    )
 }
 
 /// What the command complains about, if it does.

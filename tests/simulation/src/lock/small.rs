@@ -36,18 +36,21 @@ pub enum Small {
     GivesUp,
     /// While one run holds, another one comes, which is stopped at any point; everybody hears of it.
     Stopped,
+    /// A run that may not wait asks by two invocations at once, while the one that holds releases.
+    Doubled,
     /// A run that holds fails, and is redriven, while another one waits; the events come in any order.
     Redrive,
 }
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ThreeRuns,
         Self::TwoSlots,
         Self::Crash,
         Self::GivesUp,
         Self::Stopped,
+        Self::Doubled,
         Self::Redrive,
     ];
 
@@ -68,6 +71,7 @@ impl fmt::Display for Small {
             Self::Crash => "crash",
             Self::GivesUp => "gives-up",
             Self::Stopped => "stopped",
+            Self::Doubled => "doubled",
             Self::Redrive => "redrive",
         })
     }
@@ -153,6 +157,11 @@ impl Model {
                     model.spawn_runs(2);
                     model.spawn_stop();
                 }
+                Small::Doubled => {
+                    model.spawn_runs(1);
+                    model.spawn_doubled();
+                    model.spawn_sweeps();
+                }
                 Small::Redrive => model.spawn_redrive(),
             }
         });
@@ -206,22 +215,57 @@ impl Model {
         false
     }
 
+    /// Lambda may invoke twice for one call of a Task state. Whichever answers first with an error fails the state; a run
+    /// that goes on has the lock, for as long as it works.
+    fn spawn_doubled(self: &Rc<Self>) {
+        let second = run(1);
+        self.sfn.start(&second);
+        let token = self.tokens.issue(&second);
+        let ask = ask(&second, &token, OnBusy::Fail, self.world.now(), 0);
+        let refused = Rc::new(Cell::new(0));
+        for _ in 0..2 {
+            let (model, ask, token, refused) = (Rc::clone(self), ask.clone(), token.clone(), Rc::clone(&refused));
+            self.world.spawn(async move {
+                let answer = model.call(move |session| Box::pin(async move { session.acquire(&ask).await }));
+                if !matches!(answer.await, Some(Ok(_))) {
+                    refused.set(refused.get() + 1);
+                    if model.tokens.standing(&token) == Standing::Waiting {
+                        model.tokens.void(&token);
+                    }
+                }
+            });
+        }
+        let model = Rc::clone(self);
+        self.world.spawn(async move {
+            let (waits, looked) = (token.clone(), Rc::clone(&model));
+            model
+                .world
+                .until(move || refused.get() == 2 || looked.tokens.standing(&waits) != Standing::Waiting)
+                .await;
+            let standing = model.tokens.standing(&token);
+            model.world.observe(&standing);
+            if !matches!(standing, Standing::Succeeded(_)) {
+                model.sfn.end(&second, Status::Over);
+                return;
+            }
+            model.enters(&second);
+            // Longer than the sweeps take to mend what looks left over.
+            model.world.sleep(Duration::from_mins(7)).await;
+            let held = model.table.peek(|items| {
+                let head = items.heads.get(&lock());
+                head.is_some_and(|head| head.holders.values().any(|holder| holder.is_of(&hold(&second))))
+            });
+            if !held {
+                model.breaks("it works without the lock");
+            }
+            model.inside.borrow_mut().remove(&second);
+            model.sfn.end(&second, Status::Over);
+        });
+    }
+
     async fn attempt(self: &Rc<Self>, run: &ExecutionArn, entered: Timestamp, retry: u32) -> Attempted {
         let token = self.tokens.issue(run);
-        let ask = Acquire {
-            hold: hold(run),
-            token: token.clone(),
-            redrive_known: true,
-            attempt: Attempt {
-                redrive: 0,
-                entered,
-                retry,
-            },
-            priority: Priority::default(),
-            on_busy: OnBusy::Wait,
-            max_queue: None,
-            max_wait: None,
-        };
+        let ask = ask(run, &token, OnBusy::Wait, entered, retry);
         // Failed, and so no longer to be waited for.
         let failed = Rc::new(Cell::new(false));
         let (model, flag) = (Rc::clone(self), Rc::clone(&failed));
@@ -411,6 +455,23 @@ impl Model {
             Some(head) if !head.holders.is_empty() => Err(format!("somebody dead holds: {head:?}")),
             _ => Ok(()),
         })
+    }
+}
+
+fn ask(run: &ExecutionArn, token: &TaskToken, on_busy: OnBusy, entered: Timestamp, retry: u32) -> Acquire {
+    Acquire {
+        hold: hold(run),
+        token: token.clone(),
+        redrive_known: true,
+        attempt: Attempt {
+            redrive: 0,
+            entered,
+            retry,
+        },
+        priority: Priority::default(),
+        on_busy,
+        max_queue: None,
+        max_wait: None,
     }
 }
 
