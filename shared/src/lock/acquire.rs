@@ -412,9 +412,7 @@ where
             ControlFlow::Break(acquired) => return Ok(acquired),
             ControlFlow::Continue(head) => head,
         };
-        if !self.give_up(owner).await? {
-            return Ok(None);
-        }
+        // OWNER stays as it is: another invocation of this very attempt may be granted the lock at this moment, and tell so.
         if let Some(full) = full {
             return Err(full);
         }
@@ -438,21 +436,6 @@ where
             slots: head.slots,
             holder: longest(&head).map(Box::new),
         })
-    }
-
-    /// The run does not want the lock any more. `false`: it has been granted it at this moment, by an invocation that does
-    /// the same as this one.
-    async fn give_up(&self, owner: &Owner) -> Result<bool, Error> {
-        let store = &self.locks.store;
-        let released = owner.wishing(Wish::Released);
-        store.reown(owner, &released, self.now()).await?;
-        // From here on nobody delivers a grant of this ticket; one that was made before is found.
-        let head = self.head_of(&owner.hold.lock).await?;
-        if !head.is_some_and(|head| head.holders.contains_key(&owner.ticket)) {
-            return Ok(true);
-        }
-        store.reown(&released, owner, self.now()).await?;
-        Ok(false)
     }
 
     /// If the holder's run has ended, gives back what it has.

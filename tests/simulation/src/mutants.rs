@@ -214,13 +214,22 @@ pub const LOCK: &[Mutant] = &[
         scenario: Scenario::Branches,
     },
     Mutant {
-        name: "refused-although-granted",
-        what: "a run is refused although an invocation that overlaps has been granted its ticket",
-        edits: &[(
-            ACQUIRE,
-            "        if !head.is_some_and(|head| head.holders.contains_key(&owner.ticket)) {\n            return Ok(true);",
-            "        if head.is_some() || !store.reown(&released, owner, self.now()).await? {\n            return Ok(true);",
-        )],
+        name: "refused-is-released",
+        what: "a run that is refused counts as released, although another invocation of its attempt may be granted the lock",
+        edits: &[
+            (
+                ACQUIRE,
+                "        if let Some(full) = full {",
+                "        store_released(self, owner).await?;\n        if let Some(full) = full {",
+            ),
+            (
+                ACQUIRE,
+                "/// What an attempt is to the one that is recorded.\n",
+                "async fn store_released<S: Store, T, E, C: Clock>(session: &Session<'_, S, T, E, C>, owner: &Owner) -> Result<(), Error> {\n    \
+             session.locks.store.reown(owner, &owner.wishing(Wish::Released), session.now()).await?;\n    Ok(())\n}\n\n\
+             /// What an attempt is to the one that is recorded.\n",
+            ),
+        ],
         scenario: Scenario::Storm,
     },
     Mutant {

@@ -226,6 +226,8 @@ impl Model {
         for _ in 0..2 {
             let (model, ask, token, refused) = (Rc::clone(self), ask.clone(), token.clone(), Rc::clone(&refused));
             self.world.spawn(async move {
+                // When the other run releases.
+                model.world.sleep(Duration::from_millis(1)).await;
                 let answer = model.call(move |session| Box::pin(async move { session.acquire(&ask).await }));
                 if !matches!(answer.await, Some(Ok(_))) {
                     refused.set(refused.get() + 1);
