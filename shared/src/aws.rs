@@ -131,7 +131,13 @@ impl CallError {
     pub fn is_access_denied(&self) -> bool {
         matches!(
             self.code.as_deref(),
-            Some("AccessDeniedException" | "AccessDenied" | "KmsAccessDeniedException" | "UnauthorizedOperation")
+            Some(
+                "AccessDeniedException"
+                    | "AccessDenied"
+                    | "AuthorizationError"
+                    | "KmsAccessDeniedException"
+                    | "UnauthorizedOperation"
+            )
         )
     }
 }

@@ -4,7 +4,10 @@
 //! |---|---|---|
 //! | [`TABLE_NAME`] | the fleet's table | all |
 //! | [`ALLOW_STOP_EXECUTION`] | the stack's parameter `AllowStopExecution` | `overlap-guard`, `lock-acquire` |
-//! | [`PIPELINE_NAME_PREFIX`] | the stack's parameter of that name; may be empty | `lock-acquire` |
+//! | [`PIPELINE_NAME_PREFIX`] | the stack's parameter of that name; may be empty | `lock-acquire`, `failure-alert` |
+//! | [`ALERT_TOPIC_ARN`] | the topic of the alerts | `failure-alert` |
+//! | [`ALERT_WINDOW_MINUTES`] | the stack's parameter of that name | `failure-alert` |
+//! | [`ALERT_CHAT`], [`ALERT_INPUT`], [`ALERT_REFUSALS`] | the stack's parameters `AlertChat`, `AlertInput`, `AlertRefusals` | `failure-alert` |
 //! | [`STOP_WITHOUT_LOCK`] | the stack's parameter `StopRedrivenWithoutLock` | `lock-release` |
 //!
 //! [`aws`](crate::aws) takes the SDK's own from it: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
@@ -24,6 +27,21 @@ pub const PIPELINE_NAME_PREFIX: &str = "SIGNALBOX_PIPELINE_NAME_PREFIX";
 
 /// Whether a redriven run may be stopped that lost its lock to another: `true` or `false`.
 pub const STOP_WITHOUT_LOCK: &str = "SIGNALBOX_STOP_WITHOUT_LOCK";
+
+/// The SNS topic that alerts are published to.
+pub const ALERT_TOPIC_ARN: &str = "SIGNALBOX_ALERT_TOPIC_ARN";
+
+/// How long failures of one kind are counted after the first was announced, in minutes.
+pub const ALERT_WINDOW_MINUTES: &str = "SIGNALBOX_ALERT_WINDOW_MINUTES";
+
+/// Whether alerts have a notification for Amazon Q in chat applications: `true` or `false`.
+pub const ALERT_CHAT: &str = "SIGNALBOX_ALERT_CHAT";
+
+/// Whether alerts show the execution's input: `true` or `false`.
+pub const ALERT_INPUT: &str = "SIGNALBOX_ALERT_INPUT";
+
+/// Whether Signalbox's own refusals are announced: `true` or `false`.
+pub const ALERT_REFUSALS: &str = "SIGNALBOX_ALERT_REFUSALS";
 
 /// A variable that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +87,15 @@ impl Environment {
                 problem: "is not set; template.yaml sets it".to_owned(),
             }),
         }
+    }
+
+    /// The value of `name`, which must be a whole number.
+    pub fn number(&self, name: &'static str) -> Result<u64, ConfigError> {
+        let value = self.required(name)?;
+        value.parse().map_err(|_| ConfigError {
+            name,
+            problem: format!("is \"{value}\"; it must be a whole number"),
+        })
     }
 
     /// The value of `name`, which must be `true` or `false`.

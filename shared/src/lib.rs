@@ -3,12 +3,14 @@
 //! | module | holds |
 //! |---|---|
 //! | [`arn`] | ARNs of Step Functions, parsed once and good from then on |
+//! | [`asl`] | definitions of state machines: states, where they stand, what they retry and catch |
 //! | [`aws`] | the AWS clients, built once per sandbox |
 //! | [`clock`] | time and jitter, as arguments |
 //! | [`config`] | every environment variable that a function reads |
 //! | [`console`] | links into the AWS console |
 //! | [`executions`] | executions of Step Functions: described, listed, stopped |
 //! | [`failure`] | named errors that an ASL `ErrorEquals` can match |
+//! | [`history`] | execution histories: which state failed, where, and why |
 //! | `item` | items of the fleet's table, read attribute by attribute (feature `dynamodb`) |
 //! | [`lock`] | the FIFO lock |
 //! | [`quotas`] | AWS limits, each with its source |
@@ -17,12 +19,14 @@
 //! | `simulation` | a scheduler that runs protocol code under random interleavings and crashes (feature `simulation`) |
 
 pub mod arn;
+pub mod asl;
 pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod console;
 pub mod executions;
 pub mod failure;
+pub mod history;
 #[cfg(feature = "dynamodb")]
 pub mod item;
 pub mod lock;

@@ -31,7 +31,8 @@ impl Fleet {
     pub async fn of(test: &str, fleet: Stack) -> Result<Self, Error> {
         const GUARD: &str = "OverlapGuardFunctionArn";
         let account = Cloud::shared().await?.account(test);
-        let fleet = account.deploy(fleet).await?;
+        // Their ends are of no interest here, and would take time.
+        let fleet = account.deploy(fleet.parameter("Alerts", "false")).await?;
         let pipelines = Stack::new("pipelines", "tests/e2e/pipelines/template.yaml");
         let pipelines = account.deploy(pipelines.parameter(GUARD, fleet.output(GUARD)?)).await?;
         Ok(Self {
@@ -141,6 +142,7 @@ impl Asked {
     }
 }
 
+pub mod alerts;
 pub mod bench;
 pub mod lock;
 pub mod lock_history;

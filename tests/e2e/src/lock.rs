@@ -70,7 +70,8 @@ impl Locks {
 
     /// The same into an account that is there, or updates what is deployed in it.
     pub async fn into(account: Account, fleet: Stack) -> Result<Self, Error> {
-        let fleet = account.deploy(fleet).await?;
+        // Their ends are of no interest here, and would take time.
+        let fleet = account.deploy(fleet.parameter("Alerts", "false")).await?;
         let mut pipelines = Stack::new("locks", "tests/e2e/pipelines/locks.yaml");
         for function in ["LockAcquireFunctionArn", "LockReleaseFunctionArn"] {
             pipelines = pipelines.parameter(function, fleet.output(function)?);
@@ -356,7 +357,7 @@ pub fn number(item: &Item, field: &str) -> i64 {
     number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-fn failed<E: std::fmt::Debug>(call: &'static str) -> impl FnOnce(E) -> Error {
+pub(crate) fn failed<E: std::fmt::Debug>(call: &'static str) -> impl FnOnce(E) -> Error {
     move |error| Error::Aws {
         call,
         message: format!("{error:?}"),

@@ -13,7 +13,13 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::{Cloud, Deployed, Error, Execution, Fault, Stack, Usage, cloud::REGION, fault::ActiveFault, wait};
+use crate::{
+    Cloud, Deployed, Error, Execution, Fault, Mail, Message, Stack, Usage,
+    cloud::REGION,
+    fault::ActiveFault,
+    http::{Content, Reply},
+    sqs, wait,
+};
 
 /// How long [`Account::wait_for_execution`] waits.
 const EXECUTION_ENDS_WITHIN: Duration = Duration::from_mins(1);
@@ -164,7 +170,7 @@ impl Account {
         let path = format!("/2015-03-31/functions/{function}/invocations");
         let reply = self
             .cloud
-            .call(Method::POST, &path, Some((&self.id, "lambda")), Some(payload))
+            .call(Method::POST, &path, Some((&self.id, "lambda")), Content::Json(payload))
             .await
             .map_err(|error| FunctionError::of_the_service("SdkClientException", error))?;
         let answer = reply.json();
@@ -194,7 +200,7 @@ impl Account {
         let path = "/2015-03-31/functions/";
         let reply = self
             .cloud
-            .call(Method::GET, path, Some((&self.id, "lambda")), None)
+            .call(Method::GET, path, Some((&self.id, "lambda")), Content::None)
             .await?;
         let answer = reply.json();
         let functions = answer["Functions"]
@@ -341,6 +347,127 @@ impl Account {
     /// Everything that was put on the default event bus.
     pub async fn events(&self) -> Result<Vec<Value>, Error> {
         self.list("events").await
+    }
+
+    /// What was mailed to the subscribers of this account's topics, oldest first.
+    pub async fn mails(&self) -> Result<Vec<Mail>, Error> {
+        let mails = Value::Array(self.list("mails").await?);
+        serde_json::from_value(mails).map_err(|error| Error::unexpected("GET /_local/mails", error))
+    }
+
+    /// Forgets the mails so far.
+    pub async fn clear_mails(&self) -> Result<(), Error> {
+        self.cloud
+            .local(Method::DELETE, &format!("/_local/mails?account={}", self.id), None)
+            .await
+            .map(drop)
+    }
+
+    /// Subscribes an endpoint to a topic: `email` and an address, `sqs` and the ARN of a queue, `http` and a URL on
+    /// loopback, which is asked to confirm and, should it answer 5xx, gets what it is sent three more times at once.
+    pub async fn subscribe(&self, topic: &str, protocol: &str, endpoint: &str) -> Result<(), Error> {
+        let policy = json!({"healthyRetryPolicy": {
+            "numRetries": 3, "numNoDelayRetries": 3, "minDelayTarget": 1, "maxDelayTarget": 1,
+        }});
+        let policy = policy.to_string();
+        let mut fields = vec![
+            ("Action", "Subscribe"),
+            ("TopicArn", topic),
+            ("Protocol", protocol),
+            ("Endpoint", endpoint),
+        ];
+        if protocol.starts_with("http") {
+            fields.extend([
+                ("Attributes.entry.1.key", "DeliveryPolicy"),
+                ("Attributes.entry.1.value", policy.as_str()),
+            ]);
+        }
+        self.service("sns", "SNS.Subscribe", Content::Form(&fields))
+            .await
+            .map(drop)
+    }
+
+    /// Publishes a message, as the account's root.
+    pub async fn publish(&self, topic: &str, subject: &str, message: &str) -> Result<(), Error> {
+        let fields = [
+            ("Action", "Publish"),
+            ("TopicArn", topic),
+            ("Subject", subject),
+            ("Message", message),
+        ];
+        self.service("sns", "SNS.Publish", Content::Form(&fields))
+            .await
+            .map(drop)
+    }
+
+    /// A new queue that is subscribed to a topic; returns its URL.
+    pub async fn subscribed_queue(&self, topic: &str, name: &str) -> Result<String, Error> {
+        let arn = format!("arn:aws:sqs:{REGION}:{}:{name}", self.id);
+        let policy = json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }]});
+        let arguments = json!({"QueueName": name, "Attributes": {"Policy": policy.to_string()}});
+        let created = self.sqs("CreateQueue", &arguments).await?;
+        let url = created["QueueUrl"]
+            .as_str()
+            .ok_or_else(|| Error::unexpected("SQS.CreateQueue", &created))?;
+        self.subscribe(topic, "sqs", &arn).await?;
+        Ok(url.to_owned())
+    }
+
+    /// Sends a message to a queue.
+    pub async fn send_message(&self, queue_url: &str, body: &str) -> Result<(), Error> {
+        let arguments = json!({"QueueUrl": queue_url, "MessageBody": body});
+        self.sqs("SendMessage", &arguments).await.map(drop)
+    }
+
+    /// Takes all messages out of a queue that are to be seen in it; none if there are none.
+    pub async fn take_messages(&self, queue_url: &str) -> Result<Vec<Message>, Error> {
+        let mut taken = Vec::new();
+        loop {
+            let arguments = json!({
+                "QueueUrl": queue_url,
+                "MaxNumberOfMessages": 10,
+                "AttributeNames": ["ApproximateReceiveCount"],
+            });
+            let messages = sqs::received(self.sqs("ReceiveMessage", &arguments).await?)?;
+            if messages.is_empty() {
+                return Ok(taken);
+            }
+            let handles = messages
+                .iter()
+                .enumerate()
+                .map(|(at, message)| json!({"Id": at.to_string(), "ReceiptHandle": message.handle}));
+            let arguments = json!({"QueueUrl": queue_url, "Entries": handles.collect::<Vec<_>>()});
+            self.sqs("DeleteMessageBatch", &arguments).await?;
+            taken.extend(messages);
+        }
+    }
+
+    async fn sqs(&self, operation: &str, arguments: &Value) -> Result<Value, Error> {
+        let target = format!("AmazonSQS.{operation}");
+        let call = format!("SQS.{operation}");
+        let reply = self
+            .service("sqs", &call, Content::Operation(&target, arguments))
+            .await?;
+        Ok(reply.json())
+    }
+
+    /// A call of a service of which the harness has no client.
+    async fn service(&self, service: &str, call: &str, content: Content<'_>) -> Result<Reply, Error> {
+        let signed_for = Some((self.id.as_str(), service));
+        let reply = self.cloud.call(Method::POST, "/", signed_for, content).await?;
+        if (200..300).contains(&reply.status) {
+            return Ok(reply);
+        }
+        Err(Error::Refused {
+            call: call.to_owned(),
+            message: String::from_utf8_lossy(&reply.body).into_owned(),
+        })
     }
 
     /// A list of the local cloud's own: bare, or as the one field of an object.

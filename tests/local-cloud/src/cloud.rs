@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Account, Error, Progress, build,
-    http::{Http, Reply},
+    http::{Content, Http, Reply},
     setup,
     state_dir::StateDir,
     workspace::Workspace,
@@ -181,7 +181,8 @@ impl Cloud {
     /// A call to the local cloud's own endpoints: the answer, or the reason that it gives.
     pub(crate) async fn local(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
         let call = format!("{method} {path}");
-        let reply = self.call(method, path, None, body).await?;
+        let content = body.map_or(Content::None, Content::Json);
+        let reply = self.call(method, path, None, content).await?;
         let answer = reply.json();
         if (200..300).contains(&reply.status) {
             return Ok(answer);
@@ -201,12 +202,12 @@ impl Cloud {
         method: Method,
         path: &str,
         account: Option<(&str, &str)>,
-        body: Option<&Value>,
+        content: Content<'_>,
     ) -> Result<Reply, Error> {
         let call = format!("{method} {path}");
         self.inner
             .http
-            .call(method, path, account, body)
+            .call(method, path, account, content)
             .await
             .map_err(|reason| match self.inner.process.ended() {
                 Some(status) => Error::Ended {

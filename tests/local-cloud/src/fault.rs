@@ -79,7 +79,7 @@ impl Fault {
         }
     }
 
-    /// The call takes effect, but its caller gets an error: `InternalServerError`, status 500, if no other is set.
+    /// The call takes effect, but its caller gets an error: the service's own for status 500, if no other is set.
     #[must_use]
     pub fn apply_then_fail(api: &str) -> Self {
         Self::new(api, Kind::ApplyThenFail)

@@ -1,6 +1,6 @@
 //! A small HTTP client for the calls that no SDK crate of the workspace covers.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, fmt::Write, time::Duration};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -23,6 +23,19 @@ const PATIENCE: Duration = Duration::from_mins(16);
 pub(crate) struct Http {
     endpoint: String,
     client: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What a call carries besides its path.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Content<'a> {
+    /// Nothing.
+    None,
+    /// JSON.
+    Json(&'a Value),
+    /// An operation of a JSON protocol, and its arguments.
+    Operation(&'a str, &'a Value),
+    /// A form, which the query protocol takes.
+    Form(&'a [(&'a str, &'a str)]),
 }
 
 /// An answer, whatever its status.
@@ -58,7 +71,7 @@ impl Http {
         method: Method,
         path: &str,
         account: Option<(&str, &str)>,
-        body: Option<&Value>,
+        content: Content<'_>,
     ) -> Result<Reply, String> {
         let mut request = Request::builder()
             .method(method)
@@ -74,10 +87,18 @@ impl Http {
                 ),
             );
         }
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
+        let (content_type, body) = match content {
+            Content::None => (None, String::new()),
+            Content::Json(body) => (Some("application/json"), body.to_string()),
+            Content::Operation(operation, body) => {
+                request = request.header("x-amz-target", operation);
+                (Some("application/x-amz-json-1.0"), body.to_string())
+            }
+            Content::Form(fields) => (Some("application/x-www-form-urlencoded"), form(fields)),
+        };
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
         }
-        let body = body.map(Value::to_string).unwrap_or_default();
         let request = request
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| chain(&error))?;
@@ -97,6 +118,27 @@ impl Http {
     }
 }
 
+/// Fields as a form has them: everything escaped that may have to be.
+fn form(fields: &[(&str, &str)]) -> String {
+    let fields = fields
+        .iter()
+        .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)));
+    fields.collect::<Vec<_>>().join("&")
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
 /// An error with all that is behind it.
 fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
@@ -106,4 +148,18 @@ fn chain(error: &dyn StdError) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_escaped() {
+        let fields = [("Action", "Subscribe"), ("Endpoint", "arn:aws:sqs:é&b=c d")];
+        assert_eq!(
+            form(&fields),
+            "Action=Subscribe&Endpoint=arn%3Aaws%3Asqs%3A%C3%A9%26b%3Dc%20d"
+        );
+    }
 }

@@ -51,8 +51,32 @@ pub struct Examples {
 /// Deploys the fleet, with all of its policies switched on.
 pub async fn fleet(account: &Account) -> Result<Deployed, Error> {
     account
-        .deploy(Stack::fleet().parameter("AllowStopExecution", "true"))
+        .deploy(
+            Stack::fleet()
+                .parameter("AllowStopExecution", "true")
+                .parameter("AlertEmail", ON_CALL),
+        )
         .await
+}
+
+/// Who is mailed when a pipeline fails; on the local cloud the mails are kept, see [`Account::mails`].
+pub const ON_CALL: &str = "on-call@example.com";
+
+/// Deploys the example `orders-booking`.
+pub async fn orders_booking(account: &Account) -> Result<Deployed, Error> {
+    account.deploy(Stack::example("orders-booking")).await
+}
+
+/// The state machine of the example `orders-booking`.
+pub fn orders_booking_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("OrdersBookingStateMachineArn")
+}
+
+/// An input with which it fails: the third order is the second one again.
+#[must_use]
+pub fn orders_booked_twice() -> Value {
+    let order = |order: &str, customer: &str| json!({"order": order, "customer": customer});
+    json!({"orders": [order("1001", "ana"), order("1002", "bo"), order("1002", "bo")]})
 }
 
 /// Deploys the example `orders-nightly`, with the fleet's guard.

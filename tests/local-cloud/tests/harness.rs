@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::types::ExecutionStatus;
-use local_cloud::{Account, Cloud, Deployed, Error, Fault, Options, Progress, Stack, Usage, usage::TableUsage, wait};
+use local_cloud::{
+    Account, Cloud, Deployed, Error, Fault, Options, Progress, Stack, Subscriber, Usage, usage::TableUsage, wait,
+};
 use serde_json::json;
 
 fn stack() -> Stack {
@@ -122,6 +124,53 @@ async fn executions_are_stopped_and_redriven() -> Result<(), Error> {
     let error = account.redrive_execution(&run).await.expect_err("it runs");
     assert!(error.to_string().starts_with("States.RedriveExecution: "), "{error}");
     account.stop_execution(&run, "Test.Stopped", "enough").await
+}
+
+#[tokio::test]
+async fn what_is_published_reaches_its_subscribers() -> Result<(), Error> {
+    let (account, stack) = deployed("topics").await?;
+    let topic = stack.output("TopicArn")?;
+    let queue = account.subscribed_queue(topic, "alerts").await?;
+    let subscriber = Subscriber::listen().await?;
+    subscriber.subscribe(&account, topic).await?;
+    subscriber.answer_next(2, 503);
+    account.publish(topic, "[FAILED] orders", "It failed.").await?;
+
+    let notifications = wait::until("the third attempt", Duration::from_secs(10), async || {
+        let notifications = subscriber.notifications();
+        (!notifications.is_empty()).then_some(notifications)
+    })
+    .await?;
+    let statuses: Vec<_> = subscriber.deliveries().iter().map(|delivery| delivery.status).collect();
+    assert_eq!(statuses, [503, 503, 200]);
+    assert_eq!(notifications[0].subject.as_deref(), Some("[FAILED] orders"));
+    assert_eq!(notifications[0].message, "It failed.");
+
+    let messages = account.take_messages(&queue).await?;
+    assert_eq!(messages.len(), 1);
+    assert_eq!(messages[0].notification().as_ref(), Some(&notifications[0]));
+    assert_eq!(account.take_messages(&queue).await?, []);
+    account.send_message(&queue, "anything").await?;
+    let messages = account.take_messages(&queue).await?;
+    assert_eq!(
+        (messages[0].body.as_str(), messages[0].notification()),
+        ("anything", None)
+    );
+
+    let mails = account.mails().await?;
+    assert_eq!(mails.len(), 1);
+    assert_eq!(
+        (mails[0].subject.as_str(), mails[0].body.as_str()),
+        ("[FAILED] orders", "It failed.")
+    );
+    account.clear_mails().await?;
+    assert_eq!(account.mails().await?, []);
+    let error = account
+        .publish(topic, "two\nlines", "m")
+        .await
+        .expect_err("it is refused");
+    assert!(error.to_string().contains("Invalid parameter: Subject"), "{error}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Side {
         let (fleet, stack) = match kind {
             Kind::Polling => (None, Stack::new("bench", "tests/e2e/bench/polling.yaml")),
             Kind::Lock => {
-                let fleet = account.deploy(Stack::fleet()).await?;
+                let fleet = account.deploy(Stack::fleet().parameter("Alerts", "false")).await?;
                 let mut stack = Stack::new("bench", "tests/e2e/bench/lock.yaml");
                 for function in ["LockAcquireFunctionArn", "LockReleaseFunctionArn"] {
                     stack = stack.parameter(function, fleet.output(function)?);

@@ -17,6 +17,7 @@ from . import (
     eventbridge,
     executions,
     faults,
+    iam,
     interpreter,
     lambda_pool,
     lambda_service,
@@ -24,6 +25,7 @@ from . import (
     queues,
     reading,
     redrive,
+    sns,
     stepfunctions,
 )
 
@@ -43,7 +45,9 @@ PARTS = (
     dynamodb_queries,
     dynamodb_usage,
     queues,
+    sns,
     eventbridge,
+    iam,
     deploy,
 )
 

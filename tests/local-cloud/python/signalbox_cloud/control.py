@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from ministack.core.responses import request_scope
 
-from . import deploy, eventbridge, faults, stepfunctions, usage
+from . import deploy, eventbridge, faults, sns, stepfunctions, usage
 from .patching import SUPPORTED_VERSION
 
 logger = logging.getLogger("signalbox_cloud.control")
@@ -139,6 +139,15 @@ async def list_events(query: dict, data: dict) -> dict:
         return {"events": eventbridge.events()}
 
 
+async def list_mails(query: dict, data: dict) -> dict:
+    return {"mails": sns.mails(_account(query))}
+
+
+async def delete_mails(query: dict, data: dict) -> dict:
+    sns.reset_mails(_account(query))
+    return {}
+
+
 ENDPOINTS: dict[tuple[str, str], Callable[[dict, dict], Awaitable[dict]]] = {
     ("GET", "/_local/health"): health,
     ("POST", "/_local/deploy"): create_stack,
@@ -151,4 +160,6 @@ ENDPOINTS: dict[tuple[str, str], Callable[[dict, dict], Awaitable[dict]]] = {
     ("GET", "/_local/usage"): list_usage,
     ("DELETE", "/_local/usage"): delete_usage,
     ("GET", "/_local/events"): list_events,
+    ("GET", "/_local/mails"): list_mails,
+    ("DELETE", "/_local/mails"): delete_mails,
 }

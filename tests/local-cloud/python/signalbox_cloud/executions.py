@@ -243,7 +243,22 @@ def redrive_status(status: str) -> tuple[str, str | None]:
     return "REDRIVABLE", None
 
 
+# AWS: "If the combined escaped input and escaped output sent using EventBridge exceeds 248 KiB, then the input will be
+# excluded. Similarly, if the escaped output exceeds 248 KiB, then the output will be excluded."
+MAX_EVENT_DATA = 248 * 1024
+
+
+def leave_out_data(detail: dict) -> None:
+    """Take out of the detail of a status event what is too long for it."""
+    given, made = (len(json.dumps(detail[name] or "", ensure_ascii=False).encode()) - 2 for name in ("input", "output"))
+    for name, size in (("input", given + made), ("output", made)):
+        if detail[name] is not None and size > MAX_EVENT_DATA:
+            detail[name], detail[f"{name}Details"] = None, {"included": False}
+
+
 def apply() -> None:
+    # The emulator measures input and output each for itself, unescaped, and in characters.
+    patching.provide(upstream, _leave_out_data=leave_out_data)
     # AWS: the event of an abort carries the error and the cause that StopExecution was given, an execution that
     # failed, was aborted or timed out can be redriven, a redriven one says so, and a run of a version or an alias
     # names it.
@@ -265,6 +280,17 @@ def apply() -> None:
         ),
 """,
             '        "redriveStatus": redrive,\n        "redriveStatusReason": redrive_reason,\n',
+        ),
+        (
+            """\
+    if detail["input"] is not None and len(detail["input"]) > _STATUS_EVENT_PAYLOAD_CAP:
+        detail["input"] = None
+        detail["inputDetails"] = {"included": False}
+    if detail["output"] is not None and len(detail["output"]) > _STATUS_EVENT_PAYLOAD_CAP:
+        detail["output"] = None
+        detail["outputDetails"] = {"included": False}
+""",
+            "    _leave_out_data(detail)\n",
         ),
         ('"redriveCount": 0,', '"redriveCount": execution.get("redriveCount", 0),'),
         ('"redriveDate": None,', '"redriveDate": _iso_to_epoch_ms(execution.get("redriveDate")),'),

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote_plus
 
 from ministack.services import sts
 
@@ -57,6 +57,8 @@ THROTTLES = {
     "SNS": (400, "Throttling", "Rate exceeded"),
     "SES": (400, "Throttling", "Rate exceeded"),
 }
+# A service's own way to say that it failed, where it is another than most have.
+INTERNAL_ERRORS = {"SNS": "InternalError"}
 DEFAULT_THROTTLE = (400, "ThrottlingException", "Rate exceeded")
 SIGNATURE = re.compile(rb"Credential=([^/]+)/[^/]*/[^/]*/([^/]+)/")
 INVOKE_PATH = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
@@ -109,10 +111,15 @@ class Fault:
             return False
         if self.times is not None and self.hits >= self.times:
             return False
-        if any(text.encode() not in body for text in self.match) or self.dice.random() >= self.rate:
+        if any(not _has(body, text) for text in self.match) or self.dice.random() >= self.rate:
             return False
         self.hits += 1
         return True
+
+
+def _has(body: bytes, text: str) -> bool:
+    """Whether a text is in the body of a call, also of one that is encoded as a form."""
+    return text.encode() in body or text in unquote_plus(body.decode("utf-8", "replace"))
 
 
 _numbers = itertools.count(1)
@@ -261,7 +268,8 @@ class Middleware:
         elif fault.kind == "error":
             status, code, message = 400, fault.code, ""
         else:
-            status, code, message = 500, "InternalServerError", "Internal server error"
+            status, code = 500, INTERNAL_ERRORS.get(call.service, "InternalServerError")
+            message = "Internal server error"
         await _answer_error(
             send, call, fault.status or status, fault.code or code, message if fault.message is None else fault.message
         )

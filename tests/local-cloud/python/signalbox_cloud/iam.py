@@ -1,11 +1,47 @@
-"""Authorization of calls that the emulator makes in its own process, with the emulator's own policy evaluator."""
+"""Authorization: what a call is on, and calls that the emulator makes in its own process."""
 
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
+
+from . import patching
+
+
+def apply() -> None:
+    # AWS asks for ListStateMachines on `stateMachine:*`, as its refusals say; the emulator on `*` alone, which is what
+    # a policy must name there.
+    patching.substitute(
+        iam_actions,
+        "extract_resource_arn",
+        (
+            """\
+            return f"arn:aws:states:{region}:{account_id}:stateMachine:{name}"
+        return "*"
+""",
+            """\
+            return f"arn:aws:states:{region}:{account_id}:stateMachine:{name}"
+        if headers.get("x-amz-target", "").endswith(".ListStateMachines"):
+            return f"arn:aws:states:{region}:{account_id}:stateMachine:*"
+        return "*"
+""",
+        ),
+    )
+    # AWS says on what the call was refused, and SNS spells its actions in capitals.
+    patching.substitute(
+        iam_actions,
+        "access_denied_response",
+        (
+            "    if not message:\n        reason = (\n",
+            '    if not message:\n        action = action.replace("sns:", "SNS:")\n        reason = (\n',
+        ),
+        ('if service == "iot" else ""', 'if service in ("iot", "sns", "states") else ""'),
+    )
 
 
 def denial(role_arn: str, action: str, service: str, resource_arn: str) -> str | None:
-    """Why a service that has assumed the role may not do this, in AWS's words; None if it may."""
+    """Why a service that has assumed the role may not do this, in AWS's words; None if it may.
+
+    With the emulator's own evaluator of policies.
+    """
     account, role_name = get_account_id(), role_arn.rsplit("/", 1)[-1]
     principal = f"arn:aws:sts::{account}:assumed-role/{role_name}/signalbox-local-cloud"
     context = iam_evaluator.EvalContext(

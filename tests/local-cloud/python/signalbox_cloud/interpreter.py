@@ -18,7 +18,7 @@ from . import executions, patching, tasks, usage
 from .clock import clock
 from .executions import Branch, Point, Run, Stopped, add_event
 from .retries import with_retries
-from .task_events import error_and_cause
+from .task_events import error_and_cause, evaluation_failed
 from .tasks import Failure
 from .together import Together
 
@@ -174,7 +174,11 @@ def visit(
         if point is not None:
             point.entered_time, point.entered_event = entered_time, branch.entered_event
     context["State"] = {"Name": name, "EnteredTime": entered_time, "RetryCount": 0}
-    output, following = KINDS[kind](branch, state, data, context)
+    try:
+        output, following = KINDS[kind](branch, state, data, context)
+    except upstream._ExecutionError as failure:
+        evaluation_failed(branch, name, failure)
+        raise
     executions.leave(branch, name, output, context["variables"])
     return output, following
 

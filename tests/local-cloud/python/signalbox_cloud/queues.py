@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.core.arn import parse_arn
 from ministack.core.responses import error_response_json
-from ministack.services import eventbridge, lambda_svc, sqs
+from ministack.services import eventbridge, lambda_svc, sns, sqs
 from ministack.services.cloudformation import provisioners
 
 from . import iam, patching
@@ -37,7 +37,7 @@ def apply() -> None:
 
 def patch_turns() -> None:
     # The emulator's mappings delete messages by writing the list of those that stay. A message that is sent meanwhile,
-    # by a rule of EventBridge or over HTTP, is lost: so each change of a queue has its turn.
+    # by a rule of EventBridge, a topic of SNS or over HTTP, is lost: so each change of a queue has its turn.
     sqs._queues_lock = threading.RLock()
     for name, fingerprint in (
         ("_act_send_message", "3abd766508c8"),
@@ -52,11 +52,12 @@ def patch_turns() -> None:
     ):
         patching.wrap(sqs, name, in_turn, fingerprint)
     patching.wrap(eventbridge, "_dispatch_to_sqs", in_turn, "eb75981283a2")
+    patching.wrap(sns, "_deliver_to_sqs", in_turn, "f85849838cca")
 
 
-def in_turn(original, *arguments: Any) -> Any:
+def in_turn(original, *arguments: Any, **named: Any) -> Any:
     with sqs._queues_lock:
-        return original(*arguments)
+        return original(*arguments, **named)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Reading executions: DescribeExecution, ListExecutions, GetExecutionHistory, as they are or as of a while ago."""
+"""Reading machines and executions: as they are, or as of a while ago."""
 
 import base64
 import contextvars
@@ -27,6 +27,16 @@ def apply() -> None:
     patching.replace(upstream, "_get_execution_history", get_execution_history, "e865bdd85d5d")
     patching.replace(
         upstream, "_describe_state_machine_for_execution", describe_state_machine_for_execution, "a5ed57e041d7"
+    )
+    patching.replace(upstream, "_list_state_machines", list_state_machines, "56e9ddcdcffd")
+    # For DescribeStateMachineForExecution, whose updateDate is that of the machine as the execution found it.
+    patching.substitute(
+        upstream,
+        "_update_state_machine",
+        (
+            '    ts = now_iso()\n    response = {"updateDate": ts}\n',
+            '    ts = sm["updateDate"] = now_iso()\n    response = {"updateDate": ts}\n',
+        ),
     )
 
 
@@ -145,13 +155,45 @@ def describe_state_machine_for_execution(data: dict) -> Response:
     fields = ("stateMachineArn", "name", "definition", "roleArn", "loggingConfiguration", "revisionId")
     result = {field: machine[field] for field in fields if field in machine}
     encryption = execution.get("encryptionConfiguration") or upstream._default_encryption()
-    return json_response({**result, "updateDate": machine["creationDate"], "encryptionConfiguration": encryption})
+    updated = machine.get("updateDate", machine["creationDate"])
+    return json_response({**result, "updateDate": updated, "encryptionConfiguration": encryption})
+
+
+def list_state_machines(data: dict) -> Response:
+    """ListStateMachines with AWS's refusals.
+
+    The emulator begins anew at a token that is none, and for ever if maxResults is 0. Its token is a number: a machine
+    that is deleted between two pages takes another one with it.
+    """
+    max_results = data.get("maxResults") or MAX_RESULTS
+    if not 0 < max_results <= MAX_RESULTS:
+        bound = "greater than or equal to 0" if max_results < 0 else f"less than or equal to {MAX_RESULTS}"
+        return invalid(f"Value '{max_results}' at 'maxResults'", f"Member must have value {bound}")
+    fields = ("stateMachineArn", "name", "type", "creationDate")
+    machines = [{field: machine[field] for field in fields} for machine in upstream._state_machines.values()]
+    machines.sort(key=_machine_sort_key)
+    if data.get("nextToken"):
+        try:
+            cursor = tuple(json.loads(base64.b64decode(data["nextToken"], validate=True)))
+            machines = [machine for machine in machines if _machine_sort_key(machine) > cursor]
+        except (ValueError, TypeError):
+            return error_response_json("InvalidToken", "Invalid Token: 'Invalid token'", 400)
+    page = machines[:max_results]
+    result: dict[str, Any] = {"stateMachines": page}
+    if len(machines) > max_results:
+        result["nextToken"] = base64.b64encode(json.dumps(_machine_sort_key(page[-1])).encode()).decode()
+    return json_response(result)
+
+
+def _machine_sort_key(machine: dict) -> tuple[str, str]:
+    return machine["creationDate"], machine["stateMachineArn"]
 
 
 def get_execution_history(data: dict) -> Response:
     """GetExecutionHistory, of which a page stays what it was when the first one was read.
 
-    Without its data, an event has neither input nor output, and no assigned variables.
+    Without its data, an event has neither input nor output, no parameters, and no assigned variables; error and cause
+    are no data.
     """
     execution, failure = find_execution(data)
     if failure:
@@ -187,7 +229,7 @@ def _events_as_seen(execution: dict) -> list[dict]:
 
 
 def _without_data(event: dict) -> dict:
-    hidden = ("input", "output", "assignedVariables", "assignedVariablesDetails")
+    hidden = ("input", "output", "parameters", "assignedVariables", "assignedVariablesDetails")
     return {
         name: {key: each for key, each in value.items() if key not in hidden} if isinstance(value, dict) else value
         for name, value in event.items()

@@ -8,6 +8,7 @@ from ministack.services import stepfunctions as upstream
 
 from . import tasks, usage
 from .executions import Branch
+from .task_events import evaluation_failed
 
 
 def with_retries(
@@ -25,6 +26,7 @@ def with_retries(
         try:
             return attempt()
         except upstream._ExecutionError as failure:
+            evaluation_failed(branch, context["State"]["Name"], failure)
             delay = _retry_delay(state.get("Retry") or [], failure, counts)
             if delay is None:
                 given_up()

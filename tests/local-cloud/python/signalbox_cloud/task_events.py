@@ -24,6 +24,26 @@ def error_and_cause(failure: Exception) -> dict:
     return {name: value for name, value in (("error", failure.error), ("cause", failure.cause)) if value}
 
 
+def evaluation_failed(branch: Branch, name: str, failure: Exception) -> None:
+    """What the history says of an expression that could not be evaluated, once.
+
+    As recorded: the cause tells of the state, also in what follows, and the event of a Pass or a Map state that came
+    no further follows what its Entered event follows.
+    """
+    if failure.error != "States.QueryEvaluationError" or hasattr(failure, "state"):
+        return
+    failure.state = name
+    entered = branch.entered_event
+    failure.cause = (
+        f"An error occurred while executing the state '{name}' (entered at the event id #{entered}). {failure.cause}"
+    )
+    follows = branch.previous
+    if branch.state_type in ("Pass", "Map") and follows == entered:
+        follows = branch.execution["events"][entered - 1]["previousEventId"]
+    details = {**error_and_cause(failure), "state": name}
+    add_event(branch, "EvaluationFailed", {"evaluationFailedEventDetails": details}, follows=follows)
+
+
 @dataclass
 class Events:
     """The events of an attempt, which are of three families: of integrations, of functions, and of activities."""

@@ -136,27 +136,38 @@ class Flow(EventTest):
         """Without HTTP, because over HTTP it takes luck."""
         from ministack.core.arn import parse_arn
         from ministack.core.responses import request_scope
-        from ministack.services import eventbridge, sqs
+        from ministack.services import eventbridge, sns, sqs
         from signalbox_cloud import queues
 
         queues.patch_turns()
-        with request_scope("100000000000", "us-east-1"):
-            url = sqs._act_create_queue({"QueueName": "q"}, "")["QueueUrl"]
-            queue = sqs._get_q(url)
-            context = contextvars.copy_context()
-            arn = parse_arn("arn:aws:sqs:us-east-1:100000000000:q")
-            sender = threading.Thread(target=context.run, args=(eventbridge._dispatch_to_sqs, arn, "{}"))
+        # What it imports when it is first called takes longer than the wait below.
+        sqs.queue_policy_allows("", "", "", "")
+        arn = "arn:aws:sqs:us-east-1:100000000000:q"
+        for send in (
+            lambda: eventbridge._dispatch_to_sqs(parse_arn(arn), "{}"),
+            lambda: sns._deliver_to_sqs(arn, "{}", raw=False, raw_message="{}"),
+        ):
+            with self.subTest(send), request_scope("100000000000", "us-east-1"):
+                self.assertEqual(["{}"], self.kept_of(sqs, send))
 
-            class Messages(list):
-                def __iter__(self):
-                    yield from list.__iter__(self)
-                    sender.start()
-                    sender.join(0.2)
+    @staticmethod
+    def kept_of(sqs, send) -> list[str]:
+        """What is in an empty queue after something was sent to it while something else was deleted."""
+        url = sqs._act_create_queue({"QueueName": "q"}, "")["QueueUrl"]
+        queue = sqs._get_q(url)
+        context = contextvars.copy_context()
+        sender = threading.Thread(target=context.run, args=(send,))
 
-            queue["messages"] = Messages()
-            sqs._delete_messages_for_esm(url, {"handle"})
-            sender.join()
-            self.assertEqual(["{}"], [message["body"] for message in queue["messages"]])
+        class Messages(list):
+            def __iter__(self):
+                yield from list.__iter__(self)
+                sender.start()
+                sender.join(0.2)
+
+        queue["messages"] = Messages()
+        sqs._delete_messages_for_esm(url, {"handle"})
+        sender.join()
+        return [message["body"] for message in queue["messages"]]
 
     def test_a_queue_takes_what_its_policy_lets_it(self):
         outputs = self.deploy(EVENTS, MaySend="false")["outputs"]
@@ -206,6 +217,86 @@ class Flow(EventTest):
         )
         found = [item["sk"]["S"] for page in pages for item in page["Items"]]
         self.assertEqual(["2", "1", "0"], found)
+
+
+class Status(EventTest):
+    """The detail of status events, in the shape of those in AWS's documentation."""
+
+    def both_events(self, execution: str) -> list[dict]:
+        return eventually(lambda: self.status_events(execution)[1:] and self.status_events(execution), "the last event")
+
+    def test_a_failure(self):
+        execution = self.start(self.machine({"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}))
+        described = self.ended(execution)
+        running, failed = self.both_events(execution)
+        common = {
+            "executionArn": execution,
+            "stateMachineArn": described["stateMachineArn"],
+            "name": described["name"],
+            "startDate": round(described["startDate"].timestamp() * 1000),
+            "input": "{}",
+            "inputDetails": {"included": True},
+            "output": None,
+            "outputDetails": None,
+            "stateMachineVersionArn": None,
+            "stateMachineAliasArn": None,
+            "redriveCount": 0,
+            "redriveDate": None,
+            "cause": None,
+        }
+        before = {
+            "status": "RUNNING",
+            "stopDate": None,
+            "error": None,
+            "redriveStatus": "NOT_REDRIVABLE",
+            "redriveStatusReason": "Execution is RUNNING and cannot be redriven",
+        }
+        after = {
+            "status": "FAILED",
+            "stopDate": round(described["stopDate"].timestamp() * 1000),
+            "error": "E",
+            "redriveStatus": "REDRIVABLE",
+            "redriveStatusReason": None,
+        }
+        self.assertEqual([common | before, common | after], [running, failed])
+
+    def test_long_data_is_left_out(self):
+        """The limit is 248 KiB of escaped text, of the input together with the output."""
+        limit = 248 * 1024
+        machine = self.machine(PASS)
+        cases = {
+            (limit // 2 - 100, "x"): (True, True),
+            (limit // 2 + 100, "x"): (False, True),
+            (limit // 4 + 100, "\\"): (False, True),
+            (limit - 100, "x"): (False, True),
+            (limit + 100, "x"): (False, False),
+        }
+        for (length, character), included in cases.items():
+            execution = self.start(machine, character * (length // len(json.dumps(character)[1:-1])))
+            self.ended(execution)
+            _running, detail = self.both_events(execution)
+            with self.subTest((length, character)):
+                self.assertEqual(included, tuple(detail[f"{name}Details"]["included"] for name in ("input", "output")))
+                self.assertEqual(included, tuple(detail[name] is not None for name in ("input", "output")))
+
+    def test_patterns_of_status_events(self):
+        """What a rule may say of them."""
+        matches = self.client("events").test_event_pattern
+        detail = {"status": "FAILED", "stateMachineArn": "arn:aws:states:us-east-1:1:stateMachine:orders-nightly"}
+        event = {"id": "1", "source": "aws.states", "account": "1", "time": "2026-01-01T00:00:00Z", "region": "r"}
+        event |= {"detail-type": "Step Functions Execution Status Change", "resources": [], "detail": detail}
+        prefix = "arn:aws:states:us-east-1:1:stateMachine:orders"
+        for pattern, expected in (
+            ({"status": ["FAILED", "TIMED_OUT"], "stateMachineArn": [{"prefix": prefix}]}, True),
+            ({"status": ["ABORTED"]}, False),
+            ({"status": [{"anything-but": ["RUNNING", "SUCCEEDED"]}]}, True),
+            ({"status": [{"anything-but": "FAILED"}]}, False),
+            ({"stateMachineArn": [{"suffix": "-nightly"}]}, True),
+            ({"stateMachineArn": [{"anything-but": {"prefix": prefix}}]}, False),
+        ):
+            with self.subTest(pattern):
+                answer = matches(EventPattern=json.dumps({"detail": pattern}), Event=json.dumps(event))
+                self.assertEqual(expected, answer["Result"])
 
 
 class DeliveryFaults(EventTest):

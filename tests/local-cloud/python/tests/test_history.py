@@ -2,7 +2,7 @@
 
 import json
 
-from .support import INVOKE_ANYTHING, CloudTest, task
+from .support import INVOKE_ANYTHING, CloudTest, eventually, task
 
 
 def one(state: dict, **fields) -> dict:
@@ -11,6 +11,22 @@ def one(state: dict, **fields) -> dict:
 
 def end(**fields) -> dict:
     return {**fields, "End": True}
+
+
+# From the failure of a task on that is in a branch of a Parallel state in an iteration of a Map: each event's distance
+# from it, and that of the event which it follows. The whole is put together from recordings of the one and the other.
+IN_A_PARALLEL_IN_A_MAP = [
+    (1, 0, "TaskStateAborted"),
+    (2, 0, "WaitStateAborted"),
+    (3, 0, "ParallelStateFailed"),
+    (4, 3, "MapIterationFailed"),
+    (5, 3, "ParallelStateAborted"),
+    (6, 3, "MapIterationAborted"),
+    (7, 3, "TaskStateAborted"),
+    (8, 3, "WaitStateAborted"),
+    (9, 3, "ParallelStateAborted"),
+    (10, 3, "MapStateFailed"),
+]
 
 
 class History(CloudTest):
@@ -117,6 +133,90 @@ class History(CloudTest):
         aborted = ["MapIterationFailed", "TaskStateAborted", "MapIterationAborted", "TaskStateAborted"]
         self.assertEqual(["TaskFailed", *aborted, "MapStateFailed", "ExecutionFailed"], ends)
 
+    def nested_failure(self, outer: str, **fields) -> list[tuple[int, int, str]]:
+        """The end of the history, from the failure on: a Parallel in a Map or the other way round, with a task that
+        fails and another state that waits, both in the inner one."""
+        waiting = end(Type="Wait", Seconds=60)
+        parallel = end(Type="Parallel", Branches=[])
+        items = end(Type="Map", ItemsPath="$")
+        if outer == "Map":
+            branches = {"Charge": self.callback(), "Rest": waiting}
+            parallel["Branches"] = [{"StartAt": name, "States": {name: state}} for name, state in branches.items()]
+            state = {**items, "ItemProcessor": {"StartAt": "Fan", "States": {"Fan": parallel}}, **fields}
+        else:
+            items["ItemProcessor"] = {"StartAt": "Charge", "States": {"Charge": self.callback()}}
+            branches = {"Each": items, "Rest": waiting}
+            parallel["Branches"] = [{"StartAt": name, "States": {name: state}} for name, state in branches.items()]
+            state = {**parallel, **fields}
+        handler = {"Type": "Fail", "Error": "Handled"}
+        machine = self.machine({"StartAt": "S", "States": {"S": state, "H": handler}})
+        execution = self.start(machine, ["a", "b"])
+        tokens = [self.sent()["token"] for _ in range(2)]
+        self.all_entered(execution, {"Map": 2, "Parallel": 1}[outer], "Rest")
+        self.states.send_task_failure(taskToken=tokens[0], error="E", cause="C")
+        self.ended(execution)
+        events = self.history(execution)
+        failed = next(event for event in events if event["type"] == "TaskFailed")
+        self.assertEqual(("E", "C"), tuple(failed["taskFailedEventDetails"][name] for name in ("error", "cause")))
+        (iteration,) = (event for event in events if event["type"] == "MapIterationFailed")
+        name = {"Map": "S", "Parallel": "Each"}[outer]
+        self.assertEqual(name, iteration["mapIterationFailedEventDetails"]["name"])
+        since = events[failed["id"] :]
+        return [(e["id"] - failed["id"], e["previousEventId"] - failed["id"], e["type"]) for e in since]
+
+    def all_entered(self, execution: str, times: int, name: str) -> None:
+        def check():
+            entered = (event.get("stateEnteredEventDetails", {}).get("name") for event in self.history(execution))
+            return sum(each == name for each in entered) == times
+
+        eventually(check, f"{name} entered {times} times")
+
+    def test_a_failure_in_a_map_in_a_parallel(self):
+        self.assertEqual(
+            [
+                (1, 0, "MapIterationFailed"),
+                (2, 0, "TaskStateAborted"),
+                (3, 0, "MapIterationAborted"),
+                (4, 0, "TaskStateAborted"),
+                (5, 0, "MapStateFailed"),
+                (6, 5, "MapStateAborted"),
+                (7, 5, "WaitStateAborted"),
+                (8, 5, "ParallelStateFailed"),
+                (9, 8, "ExecutionFailed"),
+            ],
+            self.nested_failure("Parallel"),
+        )
+
+    def test_a_failure_in_a_parallel_in_a_map(self):
+        expected = [*IN_A_PARALLEL_IN_A_MAP, (11, 10, "ExecutionFailed")]
+        self.assertEqual(expected, self.nested_failure("Map"))
+
+    def test_a_failure_within_that_is_caught_outside(self):
+        caught = [{"ErrorEquals": ["States.ALL"], "Next": "H"}]
+        handled = [(11, 10, "MapStateExited"), (12, 11, "FailStateEntered"), (13, 12, "ExecutionFailed")]
+        self.assertEqual([*IN_A_PARALLEL_IN_A_MAP, *handled], self.nested_failure("Map", Catch=caught))
+
+    def test_an_execution_that_is_ended_from_outside_follows_nothing(self):
+        """As recorded: what is open has no event of its own."""
+        branches = [{"StartAt": name, "States": {name: end(Type="Wait", Seconds=60)}} for name in "AB"]
+        parallel = one(end(Type="Parallel", Branches=branches))
+        entered = ["ParallelStateEntered", "ParallelStateStarted", "WaitStateEntered", "WaitStateEntered"]
+        timed_out = self.start(self.machine({**parallel, "TimeoutSeconds": 1}, "timed-out"))
+        stopped = self.start(self.machine(parallel, "stopped"))
+        self.all_entered(stopped, 1, "B")
+        self.all_entered(stopped, 1, "A")
+        self.states.stop_execution(executionArn=stopped, error="E", cause="C")
+        ends = {
+            timed_out: ("TimedOut", {"error": "States.Timeout"}),
+            stopped: ("Aborted", {"error": "E", "cause": "C"}),
+        }
+        for execution, (what, details) in ends.items():
+            with self.subTest(what):
+                self.ended(execution)
+                self.assertEqual([*entered, f"Execution{what}"], self.types(execution)[1:])
+                last = self.history(execution)[-1]
+                self.assertEqual((0, details), (last["previousEventId"], last[f"execution{what}EventDetails"]))
+
     def test_a_retried_parallel_starts_again(self):
         branch = {"StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "E"}}}
         retried = {"ErrorEquals": ["E"], "IntervalSeconds": 0, "MaxAttempts": 1}
@@ -131,6 +231,47 @@ class History(CloudTest):
             ],
             self.chain(self.run_machine(one(end(Type="Parallel", Branches=[branch], Retry=[retried]))))[2:],
         )
+
+    def test_an_expression_that_cannot_be_evaluated(self):
+        jsonata = {"QueryLanguage": "JSONata"}
+        bad = end(Type="Pass", Output="{% $missing %}")
+        items = end(Type="Map", Items="{% 'text' %}", ItemProcessor={"StartAt": "I", "States": {"I": end(Type="Pass")}})
+        wait = end(Type="Wait", Seconds="{% -1 %}")
+        within = end(Type="Map", Items="{% [1] %}", ItemProcessor={"StartAt": "I", "States": {"I": bad}})
+        for state, expected, name, entered in (
+            (bad, ["2<0 PassStateEntered", "3<0 EvaluationFailed", "4<3 ExecutionFailed"], "S", 2),
+            (wait, ["2<0 WaitStateEntered", "3<2 EvaluationFailed", "4<3 ExecutionFailed"], "S", 2),
+            (
+                items,
+                ["2<0 MapStateEntered", "3<0 EvaluationFailed", "4<3 MapStateFailed", "5<4 ExecutionFailed"],
+                "S",
+                2,
+            ),
+            (
+                within,
+                [
+                    "2<0 MapStateEntered",
+                    "3<2 MapStateStarted",
+                    "4<3 MapIterationStarted",
+                    "5<4 PassStateEntered",
+                    "6<4 EvaluationFailed",
+                    "7<6 MapIterationFailed",
+                    "8<6 MapStateFailed",
+                    "9<8 ExecutionFailed",
+                ],
+                "I",
+                5,
+            ),
+        ):
+            with self.subTest(expected):
+                execution = self.run_machine(one(state, **jsonata), name=f"m{len(expected)}{state['Type']}")
+                self.assertEqual(expected, self.chain(execution)[1:])
+                (event,) = (each for each in self.history(execution) if each["type"] == "EvaluationFailed")
+                details = event["evaluationFailedEventDetails"]
+                self.assertEqual((name, "States.QueryEvaluationError"), (details["state"], details["error"]))
+                words = f"An error occurred while executing the state '{name}' (entered at the event id #{entered}). "
+                self.assertEqual(1, details["cause"].count(words))
+                self.assertEqual(details["cause"], self.states.describe_execution(executionArn=execution)["cause"])
 
     def test_a_fail_state_without_error_has_none(self):
         execution = self.run_machine(one({"Type": "Fail"}))
@@ -208,6 +349,37 @@ class History(CloudTest):
         hidden = self.history(execution, includeExecutionData=False)[2]["stateExitedEventDetails"]
         self.assertEqual("S", hidden["name"])
         self.assertFalse(hidden.keys() & {"assignedVariables", "output"})
+
+    def test_without_data_an_event_keeps_its_error_and_its_cause(self):
+        execution = self.start(self.machine(one(self.callback(TimeoutSeconds=60))))
+        self.states.send_task_failure(taskToken=self.sent()["token"], error="E", cause="C")
+        self.ended(execution)
+        events = {event["type"]: event for event in self.history(execution, includeExecutionData=False)}
+        scheduled = events["TaskScheduled"]["taskScheduledEventDetails"]
+        self.assertEqual({"resourceType", "resource", "region", "timeoutInSeconds"}, scheduled.keys())
+        self.assertFalse(events["ExecutionStarted"]["executionStartedEventDetails"].keys() & {"input"})
+        self.assertFalse(events["TaskSubmitted"]["taskSubmittedEventDetails"].keys() & {"output"})
+        for name in ("task", "execution"):
+            failed = events[f"{name.title()}Failed"][f"{name}FailedEventDetails"]
+            self.assertEqual(("E", "C"), (failed["error"], failed["cause"]))
+
+    def test_pages_stay_what_they_were_while_the_history_grows(self):
+        execution = self.start(self.machine(one(self.callback(TimeoutSeconds=60))))
+        token = self.sent()["token"]
+        eventually(lambda: "TaskSubmitted" in self.types(execution), "the submission")
+        asked = [{"executionArn": execution, "maxResults": 3, "reverseOrder": each} for each in (True, False)]
+        before = [self.states.get_execution_history(**each) for each in asked]
+        self.states.send_task_success(taskToken=token, output="1")
+        self.ended(execution)
+        after = [
+            self.states.get_execution_history(**each, nextToken=page["nextToken"])
+            for each, page in zip(asked, before, strict=True)
+        ]
+        ids = [[event["id"] for event in page["events"]] for page in (*before, *after)]
+        self.assertEqual([[5, 4, 3], [1, 2, 3], [2, 1], [4, 5]], ids)
+        self.assertFalse(any("nextToken" in page for page in after))
+        page = self.states.get_execution_history(executionArn=execution, maxResults=1000, reverseOrder=True)
+        self.assertEqual([8, 7, 6, 5, 4, 3, 2, 1], [event["id"] for event in page["events"]])
 
     def test_pages(self):
         execution = self.run_machine(one(end(Type="Pass")))

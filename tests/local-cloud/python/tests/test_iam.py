@@ -45,6 +45,17 @@ class FunctionRole(CloudTest):
             "states:ListExecutions": ("stepfunctions", "list_executions", {"stateMachineArn": self.machine_arn}),
             "states:DescribeExecution": ("stepfunctions", "describe_execution", {"executionArn": self.execution}),
             "states:StopExecution": ("stepfunctions", "stop_execution", {"executionArn": self.execution}),
+            "states:GetExecutionHistory": (
+                "stepfunctions",
+                "get_execution_history",
+                {"executionArn": self.execution, "maxResults": 1000, "reverseOrder": True},
+            ),
+            "states:DescribeStateMachineForExecution": (
+                "stepfunctions",
+                "describe_state_machine_for_execution",
+                {"executionArn": self.execution},
+            ),
+            "states:ListStateMachines": ("stepfunctions", "list_state_machines", {}),
         }
 
     def condition_check(self) -> dict:
@@ -83,6 +94,27 @@ class FunctionRole(CloudTest):
             with self.subTest(action):
                 answer = self.call(service, operation, **arguments)
                 self.assertEqual("AccessDeniedException", answer.get("error"), answer)
+
+    def test_machines_are_told_apart_by_the_prefix_of_their_name(self):
+        name, document = self.policy()
+        for statement in document["Statement"]:
+            statement["Resource"] = statement["Resource"].replace("stateMachine:*", "stateMachine:waiting*")
+            statement["Resource"] = statement["Resource"].replace("execution:*:*", "execution:waiting*:*")
+        self.iam.put_role_policy(RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(document))
+        waiting = self.states.describe_execution(executionArn=self.execution)["stateMachineArn"]
+        other = self.start(self.machine(WAIT, "other"))
+        reads = {"get_execution_history", "describe_execution", "describe_state_machine_for_execution"}
+        calls = [(each, "executionArn", self.execution, other) for each in sorted(reads)]
+        calls.append(("list_executions", "stateMachineArn", waiting, self.machine_arn))
+        for operation, field, allowed, refused in calls:
+            with self.subTest(operation):
+                self.assertIn("answer", self.call("stepfunctions", operation, **{field: allowed}))
+                answer = self.call("stepfunctions", operation, **{field: refused})
+                self.assertEqual("AccessDeniedException", answer.get("error"), answer)
+                self.assertIn(f" on resource: {refused} because no identity-based policy", answer["message"])
+        # It is a call on all of them.
+        answer = self.call("stepfunctions", "list_state_machines")
+        self.assertIn("stateMachine:* because no identity-based policy", answer["message"])
 
     def test_the_root_may_do_everything_in_its_account_alone(self):
         self.assertEqual([self.table], self.client("dynamodb").list_tables()["TableNames"])

@@ -157,6 +157,9 @@ class Definition(CloudTest):
         self.states.update_state_machine(stateMachineArn=machine, definition=json.dumps(PASS))
         described = self.states.describe_state_machine_for_execution(executionArn=execution)
         self.assertEqual(WAIT, json.loads(described["definition"]))
+        updated = self.states.describe_state_machine_for_execution(executionArn=self.start(machine))
+        self.assertEqual(PASS, json.loads(updated["definition"]))
+        self.assertLess(described["updateDate"], updated["updateDate"])
 
     def test_executions_survive_the_deletion_of_their_machine(self):
         machine = self.machine({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}})
@@ -232,6 +235,41 @@ class Reading(CloudTest):
         self.assertEqual([3, 3, 1], [len(page) for page in pages])
         self.assertEqual(names, set(sum(pages, [])))
         self.assert_refused("InvalidToken", self.states.list_executions, stateMachineArn=machine, nextToken="nonsense")
+
+    def test_executions_of_a_status_come_newest_first_in_pages(self):
+        fail = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E"}}}
+        machine = self.machine(fail)
+        failed = []
+        for _ in range(5):
+            failed.insert(0, self.start(machine))
+            self.ended(failed[0])
+        self.states.update_state_machine(stateMachineArn=machine, definition=json.dumps({**WAIT, "TimeoutSeconds": 1}))
+        timed_out, stopped = self.start(machine), self.start(machine)
+        self.states.stop_execution(executionArn=stopped)
+        self.ended(timed_out)
+        expected = {"FAILED": failed, "TIMED_OUT": [timed_out], "ABORTED": [stopped], "SUCCEEDED": [], "RUNNING": []}
+        for status, executions in expected.items():
+            pages, more = [], {}
+            while more is not None:
+                page = self.states.list_executions(stateMachineArn=machine, statusFilter=status, maxResults=2, **more)
+                pages.append([each["executionArn"] for each in page["executions"]])
+                more = {"nextToken": page["nextToken"]} if "nextToken" in page else None
+            self.assertEqual([executions[at : at + 2] for at in range(0, len(executions) or 1, 2)], pages, status)
+
+    def test_machines_come_in_pages(self):
+        machines = [self.machine(PASS, f"m{number}") for number in range(5)]
+        first = self.states.list_state_machines(maxResults=2)
+        self.states.delete_state_machine(stateMachineArn=machines[0])
+        rest = self.states.list_state_machines(maxResults=3, nextToken=first["nextToken"])
+        seen = [machine["stateMachineArn"] for page in (first, rest) for machine in page["stateMachines"]]
+        self.assertEqual(machines, seen)
+        self.assertNotIn("nextToken", rest)
+        listed = self.states.list_state_machines(maxResults=0)
+        self.assertEqual(4, len(listed["stateMachines"]))
+        self.assertNotIn("nextToken", listed)
+        for token in ("2", "bm8="):
+            self.assert_refused("InvalidToken", self.states.list_state_machines, nextToken=token)
+        self.assert_refused("ValidationException", self.states.list_state_machines, maxResults=1001)
 
     def test_executions_have_a_redrive_count_and_milliseconds(self):
         machine = self.machine(WAIT)

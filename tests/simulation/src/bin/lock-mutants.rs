@@ -131,7 +131,8 @@ fn fails(place: &Path, command: &str, arguments: &[&str]) -> Result<Option<Strin
         return Ok(None);
     }
     let said = String::from_utf8_lossy(&output.stdout);
-    let line = said.lines().find(|line| line.contains("seed")).or(said.lines().last());
+    let tells = |line: &&str| line.contains("seed") || line.contains("broken: ");
+    let line = said.lines().find(tells).or(said.lines().last());
     let line: String = line.unwrap_or("it panicked").trim().chars().take(70).collect();
     Ok(Some(line))
 }

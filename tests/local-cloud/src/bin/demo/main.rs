@@ -1,4 +1,6 @@
-//! `cargo demo`: runs that must not overlap, and runs that take turns, on the local cloud.
+//! `cargo demo`: runs that must not overlap, runs that take turns, and a failure that is mailed, on the local cloud.
+
+mod alert;
 
 use std::{
     env,
@@ -7,7 +9,7 @@ use std::{
 };
 
 use local_cloud::{
-    Account, Cloud, Deployed, Error, Execution, Options, Progress,
+    Account, Cloud, Deployed, Error, Execution, Mail, Options, Progress,
     progress::seconds,
     queue::{self, HandOver, Turn},
     seed,
@@ -21,7 +23,8 @@ const HELP: &str = "\
 cargo demo
 
 Runs the fleet on an AWS emulator on this machine. Three runs of one pipeline start at once, and the overlap guard lets
-one through; eight runs of two pipelines ask for one lock, and take turns. Exits with 1 if they do not.
+one through; eight runs of two pipelines ask for one lock, and take turns; one run of a third pipeline fails, and the mail
+that says where is shown. Exits with 1 if it is not so.
 No AWS account, no docker; the first time it installs the emulator under target/.";
 
 /// How long a run may take to ask for the lock, or to be given it.
@@ -64,7 +67,7 @@ async fn demo() -> Result<bool, Error> {
     let paint = Paint::for_stdout();
     let progress = Progress::steps();
     say("");
-    say(&paint.bold("Signalbox: runs that must not overlap, and runs that take turns"));
+    say(&paint.bold("Signalbox: runs that must not overlap, runs that take turns, and a failure in words"));
     say("");
     let cloud = Cloud::start(Options {
         port: None,
@@ -72,31 +75,36 @@ async fn demo() -> Result<bool, Error> {
     })
     .await?;
     let account = cloud.account("demo");
-    let (runs, turns) = both(&account, &progress).await.inspect_err(|_| cloud.keep_state())?;
+    let all = all(&account, &progress).await.inspect_err(|_| cloud.keep_state());
+    let (runs, turns, mail) = all?;
     let rows = timeline::rows(&runs);
     let guarded = show_guard(&runs, &rows, paint);
     let in_turn = show_lock(&turns, paint);
-    if !guarded || !in_turn {
+    let announced = alert::show(&mail, paint);
+    let good = guarded && in_turn && announced;
+    if !good {
         cloud.keep_state();
     }
     show_ways_on(begun.elapsed(), paint);
-    Ok(guarded && in_turn)
+    Ok(good)
 }
 
-/// Deploys the fleet and the examples, and runs both of them at the same time: the first is over before the second.
-async fn both(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, Vec<Turn>), Error> {
+/// Deploys the fleet and the examples, and runs all of them at the same time: the second lasts longest.
+async fn all(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, Vec<Turn>, Mail), Error> {
     let step = progress.step("fleet", "deploying template.yaml");
     let fleet = seed::fleet(account).await?;
     step.done(&format!("stack {}, {} resources", fleet.stack, fleet.resources.len()));
 
-    let step = progress.step("pipelines", "deploying examples/orders-nightly and examples/warehouse");
+    let step = progress.step("pipelines", "deploying the examples");
     let nightly = seed::orders_nightly(account, &fleet).await?;
     let warehouse = seed::warehouse(account, &fleet).await?;
-    step.done("orders-nightly; stock-import and stock-report");
+    let booking = seed::orders_booking(account).await?;
+    step.done("orders-nightly; stock-import and stock-report; orders-booking");
 
     tokio::try_join!(
         three_runs(account, &nightly, progress),
-        eight_runs(account, &warehouse, progress)
+        eight_runs(account, &warehouse, progress),
+        alert::one_failure(account, &booking, progress)
     )
 }
 

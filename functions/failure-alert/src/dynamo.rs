@@ -1,0 +1,258 @@
+//! The adapter to DynamoDB.
+//!
+//! | item | pk | sk | attributes |
+//! |---|---|---|---|
+//! | end | `ALERT#<execution arn>` | `END#<status>#<redrive>` | `end`, `state` (`pending`, `sent`, `counted`), `at`, `expires`, while it is pending `active`, `due` |
+//! | group | `ALERT#<machine arn>` | `GROUP#<key>` | `machine`, `state?`, `error?`, `first`, `opened`, `until`, `count`, `last?`, `active`, `due` |
+//! | incident | `ALERT#<machine arn>` | `INCIDENT` | `machine`, `since`, `last`, `failures`, `claimed?`, `active`, `due`, `expires` |
+//! | watermark | `ALERT#<machine arn>` | `SWEPT` | `at`, `expires` |
+//! | cursor | `ALERT#SWEEP` | `CURSOR` | `machine` |
+//!
+//! In the index `active` (`active`, `due`): `ALERT` for ends that are pending since `due`, `GROUP` for windows that close at
+//! `due`, `INCIDENT` for pipelines that have not recovered. Times are milliseconds since the epoch, `expires` is seconds.
+
+mod ends;
+mod groups;
+mod incidents;
+mod sweeps;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
+use signalbox::item::{Item, Reader, at, key, n, s};
+
+use crate::alert::{End, Status};
+use crate::events::Success;
+use crate::store::{Begun, Group, Incident, Joined, Store};
+
+pub use incidents::KEPT_DAYS;
+
+const GET: &str = "dynamodb:GetItem";
+const PUT: &str = "dynamodb:PutItem";
+const UPDATE: &str = "dynamodb:UpdateItem";
+const DELETE: &str = "dynamodb:DeleteItem";
+const QUERY: &str = "dynamodb:Query";
+const TRANSACT: &str = "dynamodb:TransactWriteItems";
+
+const INDEX: &str = "active";
+const PENDING: &str = "ALERT";
+const OPEN: &str = "GROUP";
+const FAILING: &str = "INCIDENT";
+
+/// How long whoever claimed something is believed to be at it: longer than an invocation lives.
+pub const CLAIM_LIFE: Duration = Duration::from_mins(1);
+
+/// How long what was announced is remembered: longer than an event may be late, and than a sweep looks back.
+pub const REMEMBERED_DAYS: u32 = 35;
+
+/// Longest cause that is stored, in characters: enough for an alert that has to be announced again.
+pub const CAUSE_STORED: usize = 1_000;
+
+/// What is remembered of alerts, in the fleet's table.
+#[derive(Debug, Clone)]
+pub struct DynamoStore {
+    client: Client,
+    table: String,
+}
+
+impl DynamoStore {
+    /// Uses `table` through `client`.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    async fn get(&self, key: Item) -> Result<Option<Item>, CallError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .set_key(Some(key));
+        let answer = get.send().await.map_err(|error| CallError::new(GET, &error))?;
+        Ok(answer.item)
+    }
+
+    async fn delete(&self, key: Item, condition: &str, values: [(&str, AttributeValue); 2]) -> Result<(), CallError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(condition)))
+            .set_expression_attribute_values(Some(bound(values)));
+        let deleted = delete.send().await;
+        signalbox::item::met(DELETE, deleted, |error| error.is_conditional_check_failed_exception()).map(drop)
+    }
+
+    /// The keys of what the index has under `active` up to `due`, all pages.
+    async fn indexed(&self, active: &str, due: Timestamp) -> Result<Vec<Item>, CallError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(INDEX)
+            .key_condition_expression("active = :active AND due <= :due")
+            .expression_attribute_values(":active", s(active))
+            .expression_attribute_values(":due", at(due))
+            .into_paginator()
+            .send();
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| CallError::new(QUERY, &error))?;
+            for item in page.items.unwrap_or_default() {
+                let reader = Reader {
+                    api: QUERY,
+                    item: &item,
+                };
+                found.push(key(reader.text("pk")?, reader.text("sk")?));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Store for DynamoStore {
+    async fn begin(&self, end: &End, now: Timestamp) -> Result<Begun, CallError> {
+        self.begin_end(end, now).await
+    }
+
+    async fn is_known(&self, end: &End) -> Result<bool, CallError> {
+        Ok(self.get(ends::key_of(end)).await?.is_some())
+    }
+
+    async fn join(&self, group: &Group, now: Timestamp) -> Result<Joined, CallError> {
+        self.join_group(group, now).await
+    }
+
+    async fn sent(&self, end: &End, now: Timestamp) -> Result<(), CallError> {
+        self.end_sent(end, now).await
+    }
+
+    async fn close(&self, group: &Group) -> Result<(), CallError> {
+        self.close_group(group).await
+    }
+
+    async fn fails(&self, end: &End, opens: bool) -> Result<(), CallError> {
+        self.note_failure(end, opens).await
+    }
+
+    async fn incident(&self, machine: &StateMachineArn) -> Result<Option<Incident>, CallError> {
+        self.find_incident(machine).await
+    }
+
+    async fn recovers(&self, success: &Success, now: Timestamp) -> Result<Begun, CallError> {
+        self.claim_recovery(success, now).await
+    }
+
+    async fn recovered(&self, success: &Success) -> Result<(), CallError> {
+        self.end_incident(success).await
+    }
+
+    async fn pending(&self, now: Timestamp) -> Result<Vec<End>, CallError> {
+        self.pending_ends(now).await
+    }
+
+    async fn closed(&self, now: Timestamp) -> Result<Vec<Group>, CallError> {
+        self.closed_groups(now).await
+    }
+
+    async fn incidents(&self) -> Result<Vec<Incident>, CallError> {
+        self.open_incidents().await
+    }
+
+    async fn swept(&self, machine: &StateMachineArn) -> Result<Option<Timestamp>, CallError> {
+        self.watermark(machine).await
+    }
+
+    async fn sweeps(&self, machine: &StateMachineArn, at: Timestamp) -> Result<(), CallError> {
+        self.set_watermark(machine, at).await
+    }
+
+    async fn cursor(&self) -> Result<Option<String>, CallError> {
+        self.last_swept().await
+    }
+
+    async fn set_cursor(&self, machine: &StateMachineArn) -> Result<(), CallError> {
+        self.set_last_swept(machine).await
+    }
+}
+
+fn pk_of_machine(machine: &StateMachineArn) -> String {
+    format!("ALERT#{machine}")
+}
+
+fn in_days(now: Timestamp, days: u32) -> i64 {
+    now.as_millis() / 1000 + i64::from(days) * 24 * 60 * 60
+}
+
+/// The placeholders of the attributes that an expression names: `#state` is `state`. Reserved words need one.
+fn names(expression: &str) -> HashMap<String, String> {
+    let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '#' || c == ':'));
+    words
+        .filter_map(|word| Some((word.to_owned(), word.strip_prefix('#')?.to_owned())))
+        .collect()
+}
+
+fn bound<const N: usize>(values: [(&str, AttributeValue); N]) -> HashMap<String, AttributeValue> {
+    values
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// An end as a map.
+fn map_of(end: &End) -> AttributeValue {
+    let mut map = Item::from([
+        ("execution".to_owned(), s(end.execution.as_str())),
+        ("status".to_owned(), s(end.status.name())),
+        ("redrive".to_owned(), n(end.redrive)),
+        ("stopped".to_owned(), at(end.stopped)),
+    ]);
+    if let Some(started) = end.started {
+        map.insert("started".to_owned(), at(started));
+    }
+    if let Some(error) = &end.error {
+        map.insert("error".to_owned(), s(error));
+    }
+    if let Some(cause) = &end.cause {
+        let cut: String = cause.chars().take(CAUSE_STORED).collect();
+        map.insert("cause".to_owned(), s(cut));
+    }
+    AttributeValue::M(map)
+}
+
+fn end_of(reader: Reader<'_>) -> Result<End, CallError> {
+    let text = |reader: Reader<'_>, name: &str| reader.text(name).map(str::to_owned);
+    Ok(End {
+        execution: reader.execution("execution")?,
+        status: Status::named(reader.text("status")?)
+            .ok_or_else(|| reader.unreadable("status", "it is no status of a failure"))?,
+        redrive: reader.number("redrive")?,
+        started: reader.optional("started", Reader::time)?,
+        stopped: reader.time("stopped")?,
+        error: reader.optional("error", text)?,
+        cause: reader.optional("cause", text)?,
+    })
+}
+
+fn end_in(reader: Reader<'_>, name: &str) -> Result<End, CallError> {
+    end_of(Reader {
+        item: reader.map(name)?,
+        ..reader
+    })
+}
+
+fn machine_in(reader: Reader<'_>, name: &str) -> Result<StateMachineArn, CallError> {
+    StateMachineArn::parse(reader.text(name)?).map_err(|error| reader.unreadable(name, error.to_string()))
+}
+
+fn key_of_end(execution: &ExecutionArn, status: Status, redrive: u32) -> Item {
+    key(format!("ALERT#{execution}"), format!("END#{}#{redrive}", status.name()))
+}

@@ -1,0 +1,93 @@
+//! Ends: claimed, announced or counted.
+
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
+use signalbox::item::{Item, Reader, at, met, n, s};
+
+use super::{
+    CLAIM_LIFE, DynamoStore, GET, PENDING, PUT, REMEMBERED_DAYS, UPDATE, bound, end_in, in_days, key_of_end, map_of,
+    names,
+};
+use crate::alert::End;
+use crate::store::Begun;
+
+pub(super) const IS_PENDING: &str = "#state = :pending";
+
+/// What is done with an end that is not pending any more. `#due` and `#active` leave the index.
+pub(super) const SETTLES: &str = "SET #state = :state, #at = :at REMOVE #active, #due";
+
+pub(super) fn key_of(end: &End) -> Item {
+    key_of_end(&end.execution, end.status, end.redrive)
+}
+
+impl DynamoStore {
+    pub(super) async fn begin_end(&self, end: &End, now: Timestamp) -> Result<Begun, CallError> {
+        let condition = "attribute_not_exists(pk) OR (#state = :pending AND #at <= :before)";
+        let before =
+            Timestamp::from_millis(now.as_millis() - i64::try_from(CLAIM_LIFE.as_millis()).unwrap_or(i64::MAX));
+        let mut item = key_of(end);
+        for (name, value) in [
+            ("end", map_of(end)),
+            ("state", s("pending")),
+            ("at", at(now)),
+            ("active", s(PENDING)),
+            ("due", at(now)),
+            ("expires", n(in_days(now, REMEMBERED_DAYS))),
+        ] {
+            item.insert(name.to_owned(), value);
+        }
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(condition)))
+            .set_expression_attribute_values(Some(bound([(":pending", s("pending")), (":before", at(before))])));
+        let put = put.send().await;
+        if met(PUT, put, |error| error.is_conditional_check_failed_exception())? {
+            return Ok(Begun::Mine);
+        }
+        let Some(item) = self.get(key_of(end)).await? else {
+            return Ok(Begun::Busy);
+        };
+        let reader = Reader { api: GET, item: &item };
+        Ok(match reader.text("state")? {
+            "pending" => Begun::Busy,
+            _ => Begun::Done,
+        })
+    }
+
+    pub(super) async fn end_sent(&self, end: &End, now: Timestamp) -> Result<(), CallError> {
+        let mut names_of_both = names(IS_PENDING);
+        names_of_both.extend(names(SETTLES));
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_of(end)))
+            .update_expression(SETTLES)
+            .condition_expression(IS_PENDING)
+            .set_expression_attribute_names(Some(names_of_both))
+            .set_expression_attribute_values(Some(bound([
+                (":pending", s("pending")),
+                (":state", s("sent")),
+                (":at", at(now)),
+            ])));
+        let updated = update.send().await;
+        met(UPDATE, updated, |error| error.is_conditional_check_failed_exception()).map(drop)
+    }
+
+    pub(super) async fn pending_ends(&self, now: Timestamp) -> Result<Vec<End>, CallError> {
+        let before = now.as_millis() - i64::try_from(CLAIM_LIFE.as_millis()).unwrap_or(i64::MAX);
+        let mut ends = Vec::new();
+        for key in self.indexed(PENDING, Timestamp::from_millis(before)).await? {
+            let Some(item) = self.get(key).await? else { continue };
+            let reader = Reader { api: GET, item: &item };
+            if reader.text("state")? == "pending" {
+                ends.push(end_in(reader, "end")?);
+            }
+        }
+        Ok(ends)
+    }
+}

@@ -1,0 +1,129 @@
+//! Incidents: pipelines whose failure was announced, and that have not succeeded since.
+
+use signalbox::arn::StateMachineArn;
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
+use signalbox::item::{Item, Reader, at, key, met, n, s};
+
+use super::{CLAIM_LIFE, DynamoStore, FAILING, GET, UPDATE, bound, in_days, machine_in, names, pk_of_machine};
+use crate::alert::End;
+use crate::events::Success;
+use crate::store::{Begun, Incident};
+
+/// How long an incident of a pipeline that does not run any more is kept.
+pub const KEPT_DAYS: u32 = 90;
+
+fn key_of_incident(machine: &StateMachineArn) -> Item {
+    key(pk_of_machine(machine), "INCIDENT")
+}
+
+impl DynamoStore {
+    pub(super) async fn note_failure(&self, end: &End, opens: bool) -> Result<(), CallError> {
+        // `last` never goes back: events come in any order.
+        if !self.update_incident(end, opens, true).await? {
+            self.update_incident(end, opens, false).await?;
+        }
+        Ok(())
+    }
+
+    async fn update_incident(&self, end: &End, opens: bool, is_last: bool) -> Result<bool, CallError> {
+        let machine = end.execution.machine();
+        let mut sets = "ADD #failures :one SET #expires = :expires".to_owned();
+        let mut values = bound([(":one", n(1)), (":expires", n(in_days(end.stopped, KEPT_DAYS)))]);
+        let mut condition = match opens {
+            true => "(attribute_not_exists(#last) OR #last < :stopped)".to_owned(),
+            false => "#last < :stopped".to_owned(),
+        };
+        values.insert(":stopped".to_owned(), at(end.stopped));
+        if is_last {
+            sets.push_str(", #last = :stopped");
+        } else {
+            condition = "#last >= :stopped".to_owned();
+        }
+        if opens && is_last {
+            sets.push_str(
+                ", #since = if_not_exists(#since, :stopped), #machine = :machine, #active = :active, #due = :stopped",
+            );
+            values.insert(":machine".to_owned(), s(machine.as_str()));
+            values.insert(":active".to_owned(), s(FAILING));
+        }
+        let mut all = names(&sets);
+        all.extend(names(&condition));
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_of_incident(machine)))
+            .update_expression(sets)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(all))
+            .set_expression_attribute_values(Some(values));
+        let updated = update.send().await;
+        met(UPDATE, updated, |error| error.is_conditional_check_failed_exception())
+    }
+
+    pub(super) async fn find_incident(&self, machine: &StateMachineArn) -> Result<Option<Incident>, CallError> {
+        let item = self.get(key_of_incident(machine)).await?;
+        item.map(|item| incident_of(Reader { api: GET, item: &item }))
+            .transpose()
+    }
+
+    pub(super) async fn claim_recovery(&self, success: &Success, now: Timestamp) -> Result<Begun, CallError> {
+        let machine = success.execution.machine();
+        let before = now.as_millis() - i64::try_from(CLAIM_LIFE.as_millis()).unwrap_or(i64::MAX);
+        let condition = "#last < :stopped AND (attribute_not_exists(#claimed) OR #claimed <= :before)";
+        let sets = "SET #claimed = :now";
+        let mut all = names(condition);
+        all.extend(names(sets));
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key_of_incident(machine)))
+            .update_expression(sets)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(all))
+            .set_expression_attribute_values(Some(bound([
+                (":stopped", at(success.stopped)),
+                (":before", at(Timestamp::from_millis(before))),
+                (":now", at(now)),
+            ])));
+        let updated = update.send().await;
+        if met(UPDATE, updated, |error| error.is_conditional_check_failed_exception())? {
+            return Ok(Begun::Mine);
+        }
+        Ok(match self.find_incident(machine).await? {
+            Some(incident) if incident.last < success.stopped => Begun::Busy,
+            _ => Begun::Done,
+        })
+    }
+
+    pub(super) async fn end_incident(&self, success: &Success) -> Result<(), CallError> {
+        let condition = "#last < :stopped AND #claimed > :never";
+        let values = [
+            (":stopped", at(success.stopped)),
+            (":never", at(Timestamp::from_millis(0))),
+        ];
+        self.delete(key_of_incident(success.execution.machine()), condition, values)
+            .await
+    }
+
+    pub(super) async fn open_incidents(&self) -> Result<Vec<Incident>, CallError> {
+        let mut incidents = Vec::new();
+        for key in self.indexed(FAILING, Timestamp::from_millis(i64::MAX)).await? {
+            if let Some(item) = self.get(key).await? {
+                incidents.push(incident_of(Reader { api: GET, item: &item })?);
+            }
+        }
+        Ok(incidents)
+    }
+}
+
+fn incident_of(reader: Reader<'_>) -> Result<Incident, CallError> {
+    Ok(Incident {
+        machine: machine_in(reader, "machine")?,
+        since: reader.time("since")?,
+        last: reader.time("last")?,
+        failures: reader.number("failures")?,
+    })
+}

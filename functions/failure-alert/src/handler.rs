@@ -1,0 +1,147 @@
+//! The function as it runs on Lambda.
+
+use std::time::Duration;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use serde::Serialize;
+use serde_json::Value;
+use signalbox::aws;
+use signalbox::clock::{Clock, SystemClock};
+use signalbox::config::{
+    ALERT_CHAT, ALERT_INPUT, ALERT_REFUSALS, ALERT_TOPIC_ARN, ALERT_WINDOW_MINUTES, ConfigError, Environment,
+    PIPELINE_NAME_PREFIX, TABLE_NAME,
+};
+use signalbox::lock::DynamoLocks;
+use signalbox::request::BadRequest;
+use signalbox::runtime::{Handler, Invocation, within};
+
+use crate::announce::Outcome;
+use crate::dynamo::DynamoStore;
+use crate::error::Error;
+use crate::events::Change;
+use crate::evidence::SfnSource;
+use crate::outbox::Topic;
+use crate::request::Call;
+use crate::sweep::Swept;
+use crate::{Alerts, Settings};
+
+/// Deliveries of an event after which it is announced without the table: the first ones wait for that to work again.
+pub const PATIENCE: u32 = 2;
+
+/// The function as it runs on Lambda.
+#[derive(Debug)]
+pub struct FailureAlert(pub Alerts<DynamoStore, Topic, SfnSource, DynamoLocks, SystemClock>);
+
+/// What is answered, depending on who asked.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To the queue of status events: which of them are to be delivered again.
+    Batch(SqsBatchResponse),
+    /// To the schedule: what the sweep did.
+    Swept(Swept),
+    /// To a single status event.
+    Event {
+        /// What was made of it.
+        outcome: &'static str,
+    },
+}
+
+impl Handler for FailureAlert {
+    type Request = Value;
+    type Answer = Answer;
+    type Failure = Error;
+
+    async fn handle(&self, request: Value, invocation: &Invocation) -> Result<Answer, Error> {
+        match Call::read(request)? {
+            Call::Batch(batch) => {
+                invocation.outcome("events");
+                Ok(Answer::Batch(self.batch(batch, invocation).await))
+            }
+            Call::Event(event) => {
+                let done = within(invocation, self.event(&event, 1, Some(invocation))).await;
+                let outcome = done.unwrap_or_else(|| Err(Error::slow()))?.name();
+                invocation.outcome(outcome);
+                Ok(Answer::Event { outcome })
+            }
+            Call::Sweep => {
+                invocation.outcome("swept");
+                let swept = within(invocation, self.0.sweep(invocation.deadline)).await;
+                swept.unwrap_or_else(|| Err(Error::slow())).map(Answer::Swept)
+            }
+        }
+    }
+}
+
+impl FailureAlert {
+    /// On AWS, as `template.yaml` sets it up.
+    #[allow(clippy::disallowed_methods, reason = "the one place that builds a client of SNS")]
+    pub fn on_aws(environment: &Environment) -> Result<Self, ConfigError> {
+        let config = aws::shared_config(environment);
+        let (dynamodb, table) = (aws::dynamodb(&config), environment.required(TABLE_NAME)?);
+        let topic = environment.required(ALERT_TOPIC_ARN)?;
+        let sns = aws_sdk_sns::Client::new(&config);
+        Ok(Self(Alerts {
+            store: DynamoStore::new(dynamodb.clone(), table.clone()),
+            outbox: Topic::new(sns, topic, environment.flag(ALERT_CHAT)?),
+            source: SfnSource::new(aws::sfn(&config)),
+            locks: DynamoLocks::new(dynamodb, table),
+            clock: SystemClock,
+            settings: Settings {
+                window: Duration::from_mins(environment.number(ALERT_WINDOW_MINUTES)?),
+                prefix: environment.get(PIPELINE_NAME_PREFIX).unwrap_or_default().to_owned(),
+                show_input: environment.flag(ALERT_INPUT)?,
+                announce_refusals: environment.flag(ALERT_REFUSALS)?,
+            },
+        }))
+    }
+
+    /// Each event by itself: one that fails is delivered again, the others are done.
+    async fn batch(&self, batch: SqsEvent, invocation: &Invocation) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        for record in batch.records {
+            let handled = match within(invocation, self.message(&record)).await {
+                Some(handled) => handled,
+                None => Err(Error::slow()),
+            };
+            let id = record.message_id.unwrap_or_default();
+            match handled {
+                Ok(outcome) => tracing::info!(messageId = id, outcome = outcome.name(), "a status event"),
+                Err(error) => {
+                    tracing::error!(messageId = id, %error, "a status event could not be handled; it is delivered again");
+                    response.add_failure(id);
+                }
+            }
+        }
+        response
+    }
+
+    async fn message(&self, record: &SqsMessage) -> Result<Outcome, Error> {
+        let body = record.body.as_deref().unwrap_or_default();
+        let event =
+            serde_json::from_str(body).map_err(|error| BadRequest::new("body", format!("is no JSON: {error}")))?;
+        let received = record.attributes.get("ApproximateReceiveCount");
+        let received = received.and_then(|count| count.parse().ok()).unwrap_or(1);
+        self.event(&event, received, None).await
+    }
+
+    async fn event(&self, event: &Value, received: u32, invocation: Option<&Invocation>) -> Result<Outcome, Error> {
+        let Some(change) = Change::read(event, SystemClock.now())? else {
+            return Ok(Outcome::Ignored);
+        };
+        match change {
+            Change::Succeeded(success) => {
+                if let Some(invocation) = invocation {
+                    invocation.about(success.execution.as_str());
+                }
+                self.0.succeeded(&success).await
+            }
+            Change::Failed { end, input } => {
+                if let Some(invocation) = invocation {
+                    invocation.about(end.execution.as_str());
+                }
+                self.0.failed(end, input, received >= PATIENCE).await
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! What events have missed, announcements that were not finished, and windows that have closed.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use signalbox::arn::StateMachineArn;
+use signalbox::clock::{Clock, Timestamp};
+
+use crate::Alerts;
+use crate::alert::{End, Status};
+use crate::announce::Outcome;
+use crate::error::Error;
+use crate::events::Success;
+use crate::evidence::{Listed, Locks, Source};
+use crate::outbox::Outbox;
+use crate::store::Store;
+
+/// Calls of `ListExecutions` in one sweep, which comes every minute: 0.2 a second. The overlap guard needs the rest of the
+/// account's quota.
+pub const LISTS_MOST: u32 = 12;
+
+/// How far a sweep looks back behind the one before it: `ListExecutions` is eventually consistent, and so is whoever is
+/// late.
+pub const OVERLAP: Duration = Duration::from_mins(10);
+
+/// Executions that started so long before the last sweep are looked for on later pages of a list, which is in the order of
+/// their starts.
+pub const LONG_RUNS: Duration = Duration::from_hours(24);
+
+/// Time that is left when a sweep ends; what it did not come to is the next one's.
+const MARGIN: Duration = Duration::from_secs(5);
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Swept {
+    /// Pipelines whose executions were listed.
+    pub pipelines: usize,
+    /// Pipelines whose turn is in a later sweep.
+    pub left: usize,
+    /// Ends that no event had told.
+    pub missed: usize,
+    /// Announcements that an invocation had begun and not finished.
+    pub resumed: usize,
+    /// Windows that were closed.
+    pub closed: usize,
+    /// Parts that failed; the next sweep tries again.
+    pub failed: usize,
+}
+
+impl Swept {
+    fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        match result {
+            Ok(done) => Some(done),
+            Err(error) => {
+                self.failed += 1;
+                tracing::error!(%error, "a part of the sweep failed");
+                None
+            }
+        }
+    }
+}
+
+impl<S, O, E, L, C> Alerts<S, O, E, L, C>
+where
+    S: Store,
+    O: Outbox,
+    E: Source,
+    L: Locks,
+    C: Clock,
+{
+    /// Sweeps until `deadline`. What fails does not keep the rest from being swept: it is counted, and logged.
+    pub async fn sweep(&self, deadline: Timestamp) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
+        let pending = self.store.pending(self.clock.now()).await.map_err(Error::from);
+        for end in swept.note(pending).unwrap_or_default() {
+            if !self.has_time(deadline) {
+                return Ok(swept);
+            }
+            let failed = self.failed(end, None, false).await;
+            swept.resumed += usize::from(swept.note(failed).is_some());
+        }
+        let closed = self.store.closed(self.clock.now()).await.map_err(Error::from);
+        for group in swept.note(closed).unwrap_or_default() {
+            if !self.has_time(deadline) {
+                return Ok(swept);
+            }
+            let closed = self.close(&group).await;
+            swept.closed += usize::from(swept.note(closed).is_some());
+        }
+        let mut lists = LISTS_MOST;
+        let recoveries = self.sweep_incidents(&mut lists, deadline).await;
+        swept.note(recoveries);
+        let missed = self.sweep_pipelines(&mut lists, deadline, &mut swept).await;
+        swept.note(missed);
+        Ok(swept)
+    }
+
+    fn has_time(&self, deadline: Timestamp) -> bool {
+        self.clock.now().after(MARGIN) < deadline
+    }
+
+    /// Recoveries that no event has told.
+    async fn sweep_incidents(&self, lists: &mut u32, deadline: Timestamp) -> Result<(), Error> {
+        for incident in self.store.incidents().await? {
+            // Half of the calls, at most: the others are for failures.
+            if *lists <= LISTS_MOST / 2 || !self.has_time(deadline) {
+                return Ok(());
+            }
+            *lists -= 1;
+            let page = self.source.list(&incident.machine, Some("SUCCEEDED"), 10, None).await?;
+            let latest = page.entries.into_iter().max_by_key(|listed| listed.stopped);
+            let Some(Listed {
+                execution,
+                redrive,
+                stopped: Some(stopped),
+                ..
+            }) = latest
+            else {
+                continue;
+            };
+            if stopped > incident.last {
+                self.succeeded(&Success {
+                    execution,
+                    redrive,
+                    stopped,
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Failures that no event has told, of some pipelines; the next sweep goes on with others.
+    async fn sweep_pipelines(&self, lists: &mut u32, deadline: Timestamp, swept: &mut Swept) -> Result<(), Error> {
+        let mut machines = Vec::new();
+        let mut from = None;
+        loop {
+            let page = self.source.machines(from).await?;
+            let watched = |machine: &StateMachineArn| machine.name().starts_with(&self.settings.prefix);
+            machines.extend(page.entries.into_iter().filter(watched));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        machines.sort();
+        let cursor = self.store.cursor().await?.unwrap_or_default();
+        let first = machines.partition_point(|machine| machine.as_str() <= cursor.as_str());
+        let count = machines.len();
+        if first < count {
+            machines.rotate_left(first);
+        }
+        for (at, machine) in machines.iter().enumerate() {
+            if *lists < 3 || !self.has_time(deadline) {
+                swept.left = count - at;
+                return Ok(());
+            }
+            let pipeline = self.sweep_pipeline(machine, lists, deadline).await;
+            swept.missed += swept.note(pipeline).unwrap_or(0);
+            swept.pipelines += 1;
+            self.store.set_cursor(machine).await?;
+        }
+        Ok(())
+    }
+
+    /// How many of its failures no event had told.
+    async fn sweep_pipeline(
+        &self,
+        machine: &StateMachineArn,
+        lists: &mut u32,
+        deadline: Timestamp,
+    ) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let Some(mark) = self.store.swept(machine).await? else {
+            // From now on: what failed before there were alerts is old news.
+            self.store.sweeps(machine, now).await?;
+            return Ok(0);
+        };
+        let since = Timestamp::from_millis(mark.as_millis() - i64::try_from(OVERLAP.as_millis()).unwrap_or(0));
+        let mut missed = 0;
+        for status in [Status::Failed, Status::TimedOut, Status::Aborted] {
+            let mut from = None;
+            loop {
+                *lists = lists.saturating_sub(1);
+                let page = self
+                    .source
+                    .list(machine, Some(status.name()), signalbox::quotas::LIST_PAGE, from)
+                    .await?;
+                let reaches = page
+                    .entries
+                    .last()
+                    .is_some_and(|last| last.started.after(LONG_RUNS) > since);
+                for listed in page.entries {
+                    let Some(stopped) = listed.stopped.filter(|at| *at >= since) else {
+                        continue;
+                    };
+                    if !self.has_time(deadline) {
+                        // The mark stays: the next sweep of this pipeline begins where this one did.
+                        return Ok(missed);
+                    }
+                    missed += usize::from(self.found(listed, status, stopped).await?);
+                }
+                from = page.next.filter(|_| reaches);
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        self.store.sweeps(machine, now).await?;
+        Ok(missed)
+    }
+
+    /// Whether it was news.
+    async fn found(&self, listed: Listed, status: Status, stopped: Timestamp) -> Result<bool, Error> {
+        let mut end = End {
+            execution: listed.execution,
+            status,
+            redrive: listed.redrive,
+            started: Some(listed.started),
+            stopped,
+            error: None,
+            cause: None,
+        };
+        if self.store.is_known(&end).await? {
+            return Ok(false);
+        }
+        // The list has no errors. If it was redriven since, that end is what it was.
+        if let Ok(Some(described)) = self.source.describe(&end.execution).await
+            && let Some(full) = described.end
+            && (full.status, full.redrive) == (end.status, end.redrive)
+        {
+            end = full;
+        }
+        let outcome = self.failed(end, None, false).await?;
+        Ok(matches!(outcome, Outcome::Announced | Outcome::Counted))
+    }
+}

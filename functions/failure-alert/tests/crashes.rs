@@ -1,0 +1,132 @@
+//! Invocations that die between any two calls, and calls that fail after they took effect: nothing is lost, and what is
+//! said twice is said twice at most.
+
+mod memory;
+
+use std::time::Duration;
+
+use failure_alert::Outcome;
+use failure_alert::events::Success;
+use failure_alert::store::Store;
+use signalbox::clock::Clock;
+
+use memory::{Dies, Fleet, end, run};
+
+/// After this a claim is taken for given up.
+const GIVEN_UP: Duration = Duration::from_secs(61);
+
+/// More calls than any of these invocations makes.
+const CALLS_MOST: usize = 40;
+
+/// Every moment at which an invocation may die, and whether what it did last took effect.
+fn moments() -> impl Iterator<Item = Dies> {
+    (0..CALLS_MOST).flat_map(|call| [Dies::Before(call), Dies::After(call)])
+}
+
+#[tokio::test]
+async fn an_alert_whose_invocation_died_is_made_by_the_next_sweep() {
+    for dies in moments() {
+        let fleet = Fleet::default();
+        fleet.dies(dies);
+        // As the queue would do: again a minute later.
+        if fleet.alerts.failed(end("run-1", 1), None, false).await.is_err() {
+            fleet.lives();
+            fleet.passes(GIVEN_UP);
+            let swept = fleet.sweep().await;
+            assert_eq!(swept.failed, 0, "{dies:?}");
+            fleet.alerts.failed(end("run-1", 1), None, false).await.unwrap();
+        }
+        fleet.lives();
+        fleet.passes(GIVEN_UP);
+        fleet.sweep().await;
+        let told = fleet.subjects();
+        assert!((1..=2).contains(&told.len()), "{dies:?}: {told:?}");
+        let again = fleet.alerts.failed(end("run-1", 1), None, false).await.unwrap();
+        assert_eq!((again, fleet.subjects().len()), (Outcome::Known, told.len()), "{dies:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_counted_once_wherever_its_invocation_died() {
+    for dies in moments() {
+        let fleet = Fleet::default();
+        fleet.alerts.failed(end("first", 1), None, false).await.unwrap();
+        fleet.dies(dies);
+        let died = fleet.alerts.failed(end("second", 2), None, false).await.is_err();
+        fleet.lives();
+        if died {
+            fleet.passes(GIVEN_UP);
+            fleet.sweep().await;
+            fleet.alerts.failed(end("second", 2), None, false).await.unwrap();
+        }
+        assert_eq!(fleet.counted(), 1, "{dies:?}");
+        assert_eq!(fleet.subjects().len(), 1, "{dies:?}");
+        fleet.passes(Duration::from_mins(20));
+        assert_eq!(fleet.sweep().await.closed, 1, "{dies:?}");
+        assert_eq!(fleet.subjects().len(), 2, "{dies:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_window_whose_closing_died_is_closed() {
+    for dies in moments() {
+        let fleet = Fleet::default();
+        for (n, name) in ["first", "second"].into_iter().enumerate() {
+            fleet.alerts.failed(end(name, n), None, false).await.unwrap();
+        }
+        fleet.passes(Duration::from_mins(20));
+        fleet.dies(dies);
+        fleet.sweep().await;
+        fleet.lives();
+        fleet.sweep().await;
+        let told = fleet.subjects();
+        assert!((2..=3).contains(&told.len()), "{dies:?}: {told:?}");
+        assert_eq!(fleet.alerts.store.closed(fleet.clock.now()).await.unwrap(), [], "{dies:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_recovery_whose_invocation_died_is_announced() {
+    for dies in moments() {
+        let fleet = Fleet::default();
+        fleet.alerts.failed(end("bad", 1), None, false).await.unwrap();
+        fleet.passes(Duration::from_secs(5));
+        let success = Success {
+            execution: run("good"),
+            redrive: 0,
+            stopped: fleet.clock.now(),
+        };
+        fleet.dies(dies);
+        let died = fleet.alerts.succeeded(&success).await.is_err();
+        fleet.lives();
+        if died {
+            fleet.passes(GIVEN_UP);
+            fleet.alerts.succeeded(&success).await.unwrap();
+        }
+        let told = fleet.subjects();
+        assert!((2..=3).contains(&told.len()), "{dies:?}: {told:?}");
+        assert_eq!(fleet.alerts.store.incidents().await.unwrap(), [], "{dies:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_success_from_before_the_failure_ends_nothing() {
+    let fleet = Fleet::default();
+    let early = Success {
+        execution: run("early"),
+        redrive: 0,
+        stopped: fleet.clock.now(),
+    };
+    fleet.passes(Duration::from_secs(5));
+    fleet.alerts.failed(end("bad", 5_000), None, false).await.unwrap();
+    assert_eq!(fleet.alerts.succeeded(&early).await.unwrap(), Outcome::Ignored);
+    assert_eq!(fleet.subjects().len(), 1);
+}
+
+#[tokio::test]
+async fn another_invocation_that_is_at_it_is_waited_for() {
+    let fleet = Fleet::default();
+    fleet.alerts.store.begin(&end("run-1", 1), fleet.clock.now()).await.unwrap();
+    assert!(fleet.alerts.failed(end("run-1", 1), None, true).await.is_err());
+    assert_eq!(fleet.subjects().len(), 0);
+}

@@ -1,0 +1,431 @@
+//! A case for each class of failure.
+
+use std::time::Duration;
+
+use failure_alert::alert::{Alert, Child, End, Lock, Past, Redrive, Status};
+use failure_alert::mail::{Recovered, Summary};
+use signalbox::arn::ExecutionArn;
+use signalbox::clock::Timestamp;
+use signalbox::history::{Ended, Failed, Failure, Handled, Kind, Step};
+use signalbox::lock::key::LockKey;
+
+/// What is in the cases, and in no message.
+pub(crate) const SECRETS: [&str; 3] = ["hunter2", "AQCwAAAAKgAAAA", "wJalrXUtnFEMI"];
+
+const RUN: &str = "arn:aws:states:eu-west-1:123456789012:execution:orders-nightly:nightly-2026-01-31";
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn run(text: &str) -> ExecutionArn {
+    ExecutionArn::parse(text).unwrap()
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn step(kind: Kind, state: &str, index: Option<u32>) -> Step {
+    Step {
+        kind,
+        state: state.to_owned(),
+        index,
+    }
+}
+
+fn place(path: Vec<Step>, error: Option<&str>, cause: Option<&str>) -> Failed {
+    Failed {
+        path,
+        entered_event: Some(7),
+        entered: Some(at("2026-01-31T04:02:12Z")),
+        error: error.map(str::to_owned),
+        cause: cause.map(str::to_owned),
+        attempts: 1,
+        attempts_most: Some(1),
+        handled: None,
+    }
+}
+
+fn task(state: &str, error: Option<&str>, cause: Option<&str>) -> Failed {
+    place(vec![step(Kind::Task, state, None)], error, cause)
+}
+
+/// A run that failed at that place, with its error and cause.
+fn failed(place: Failed) -> Alert {
+    let (error, cause) = (place.error.clone(), place.cause.clone());
+    Alert {
+        end: End {
+            execution: run(RUN),
+            status: Status::Failed,
+            redrive: 0,
+            started: Some(at("2026-01-31T04:00:12.345Z")),
+            stopped: at("2026-01-31T04:04:24.345Z"),
+            error: error.clone(),
+            cause: cause.clone(),
+        },
+        failure: Some(Failure {
+            ended: Ended::Failed,
+            error,
+            cause,
+            places: vec![place],
+        }),
+        children: Vec::new(),
+        past: Some(Past {
+            in_a_row: 1,
+            or_more: false,
+            last_success: Some(at("2026-01-30T04:12:40Z")),
+            usual: Some(Duration::from_secs(723)),
+        }),
+        locks: Vec::new(),
+        redrive: Redrive::Until(at("2026-02-14T04:04:24Z")),
+        input: None,
+        missing: Vec::new(),
+    }
+}
+
+/// A run that ended like that with these places open.
+fn open(status: Status, places: Vec<Failed>) -> Alert {
+    let mut alert = failed(task("A", None, None));
+    alert.end.status = status;
+    alert.failure = Some(Failure {
+        ended: match status {
+            Status::TimedOut => Ended::TimedOut,
+            _ => Ended::Aborted,
+        },
+        error: None,
+        cause: None,
+        places,
+    });
+    alert
+}
+
+/// The cases, each with its name.
+pub(crate) fn alerts() -> Vec<(&'static str, Alert)> {
+    vec![
+        ("lambda-with-retries", lambda_with_retries()),
+        ("branch-in-a-map", branch_in_a_map()),
+        ("caught", caught()),
+        ("fail-state", fail_state()),
+        ("timeout-of-a-task", timeout_of_a_task()),
+        ("timed-out", timed_out()),
+        ("aborted-by-a-person", aborted_by_a_person()),
+        ("aborted-for-a-newer-run", aborted_for_a_newer_run()),
+        ("lock-lost-on-redrive", lock_lost_on_redrive()),
+        ("ecs-out-of-memory", ecs_out_of_memory()),
+        ("glue", glue()),
+        ("nested", nested()),
+        ("runtime", runtime()),
+        ("basic", basic()),
+        ("nothing-known", nothing_known()),
+        ("hostile", hostile()),
+        ("redriven", redriven()),
+    ]
+}
+
+fn lambda_with_retries() -> Alert {
+    let mut place = task(
+        "Charge",
+        Some("PaymentError"),
+        Some(
+            r#"{"errorType":"PaymentError","errorMessage":"the card processor answered 503 for order 4711","trace":["PaymentError: the card processor answered 503 for order 4711","    at charge (/var/task/index.js:41:11)","    at process.processTicksAndRejections (node:internal/process/task_queues:105:5)","    at async handler (/var/task/index.js:12:3)","    at async Runtime.handleOnceNonStreaming (file:///var/runtime/index.mjs:1173:29)"]}"#,
+        ),
+    );
+    (place.attempts, place.attempts_most) = (4, Some(4));
+    let mut alert = failed(place);
+    alert.past.as_mut().unwrap().in_a_row = 3;
+    alert.locks = vec![Lock {
+        lock: LockKey::parse("warehouse").unwrap(),
+        held: true,
+        waiting: 2,
+    }];
+    alert.input = text(r#"{"date":"2026-01-31","db":"postgres://app:hunter2@db.example.org/orders","dryRun":false}"#);
+    alert
+}
+
+fn branch_in_a_map() -> Alert {
+    let path = vec![
+        step(Kind::Map, "Orders", Some(3)),
+        step(Kind::Parallel, "Fan out", Some(1)),
+        step(Kind::Task, "Reserve stock", None),
+    ];
+    let cause = "Unable to execute HTTP request: stock.example.org: Name or service not known";
+    let mut place = place(path, Some("SQS.SdkClientException"), Some(cause));
+    (place.attempts, place.attempts_most) = (2, Some(6));
+    let mut alert = failed(place);
+    alert.locks = vec![
+        Lock {
+            lock: LockKey::parse("warehouse").unwrap(),
+            held: false,
+            waiting: 1,
+        },
+        Lock {
+            lock: LockKey::of_pipeline(alert.end.execution.machine()),
+            held: true,
+            waiting: 0,
+        },
+    ];
+    alert
+}
+
+fn caught() -> Alert {
+    let mut place = task(
+        "Load",
+        Some("DataError"),
+        Some(
+            r#"{"errorMessage":"column amount is not a number: \"12,50\" (row 7 of s3://orders-in/2026/01/31.csv)","errorType":"DataError","requestId":"0f3e8a52-93a1-4d5e-8b7a-1c2d3e4f5a6b","stackTrace":["  File \"/var/task/app.py\", line 12, in handler\n    load(event)\n","  File \"/var/task/app.py\", line 31, in load\n    row = parse(line)\n","  File \"/var/task/rows.py\", line 8, in parse\n    raise DataError(message)\n"]}"#,
+        ),
+    );
+    place.handled = Some(Handled {
+        by: "Tell the team".to_owned(),
+        ended_at: "Give up".to_owned(),
+        ended_event: Some(19),
+    });
+    let mut alert = failed(place);
+    let (error, cause) = (text("OrdersFailed"), text("The orders of the day could not be loaded."));
+    (alert.end.error, alert.end.cause) = (error.clone(), cause.clone());
+    let failure = alert.failure.as_mut().unwrap();
+    (failure.error, failure.cause) = (error, cause);
+    alert
+}
+
+fn fail_state() -> Alert {
+    let path = vec![step(Kind::Fail, "No orders", None)];
+    let mut place = place(path, Some("NoOrders"), Some("There are no orders for 2026-01-31."));
+    (place.attempts, place.attempts_most) = (0, None);
+    failed(place)
+}
+
+fn timeout_of_a_task() -> Alert {
+    let mut alert = failed(task("Wait for the bank", Some("States.Timeout"), None));
+    alert.past = Some(Past {
+        in_a_row: 100,
+        or_more: true,
+        last_success: None,
+        usual: None,
+    });
+    alert
+}
+
+fn timed_out() -> Alert {
+    let places = (0..14).map(|item| {
+        let mut place = place(
+            vec![
+                step(Kind::Map, "Orders", Some(item)),
+                step(Kind::Task, "Charge", None),
+            ],
+            None,
+            None,
+        );
+        place.attempts = 1 + item % 3;
+        place.attempts_most = None;
+        place.entered = (item != 2).then(|| at("2026-01-31T04:02:12Z").after(Duration::from_secs(7 * u64::from(item))));
+        place
+    });
+    let mut alert = open(Status::TimedOut, places.collect());
+    alert.end.stopped = at("2026-01-31T06:00:12.400Z");
+    alert.past.as_mut().unwrap().in_a_row = 2;
+    alert
+}
+
+fn aborted_by_a_person() -> Alert {
+    let mut wait = place(vec![step(Kind::Wait, "Wait for the shop to close", None)], None, None);
+    (wait.attempts, wait.attempts_most) = (0, None);
+    let mut alert = open(Status::Aborted, vec![wait]);
+    alert.end.error = text("Operator");
+    alert.end.cause = text("stopped by ana: the input is that of yesterday");
+    alert
+}
+
+fn aborted_for_a_newer_run() -> Alert {
+    let mut alert = open(Status::Aborted, vec![task("Charge", None, None)]);
+    alert.end.error = text("OverlapGuard.Cancelled");
+    alert.end.cause = text(
+        "nightly-2026-01-31b of orders-nightly took its place. See https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:123456789012:execution:orders-nightly:nightly-2026-01-31b",
+    );
+    alert
+}
+
+fn lock_lost_on_redrive() -> Alert {
+    let mut alert = open(Status::Aborted, vec![task("Charge", None, None)]);
+    alert.end.redrive = 1;
+    alert.end.error = text("Lock.LostOnRedrive");
+    alert.end.cause = text(
+        "nightly-2026-01-31 held the lock warehouse when it failed; now that it was redriven the lock is held by delivery-7 of stock-import since 2026-01-31 05:00:12 UTC. See https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:123456789012:execution:stock-import:delivery-7",
+    );
+    alert.end.stopped = at("2026-01-31T08:30:02Z");
+    alert.locks = vec![Lock {
+        lock: LockKey::parse("warehouse").unwrap(),
+        held: false,
+        waiting: 3,
+    }];
+    alert
+}
+
+fn ecs_out_of_memory() -> Alert {
+    failed(task(
+        "Render invoices",
+        Some("States.TaskFailed"),
+        Some(
+            r#"{"Attachments":[],"AvailabilityZone":"eu-west-1b","ClusterArn":"arn:aws:ecs:eu-west-1:123456789012:cluster/jobs","Containers":[{"ContainerArn":"arn:aws:ecs:eu-west-1:123456789012:container/jobs/1","ExitCode":137,"Image":"123456789012.dkr.ecr.eu-west-1.amazonaws.com/invoices@sha256:b042dec6c5477d7445a18338aeeca39cf50999a3c6df48a8c4e7dc4061ca7ebe","LastStatus":"STOPPED","Name":"invoices","Reason":"OutOfMemoryError: Container killed due to memory usage"},{"ExitCode":0,"LastStatus":"STOPPED","Name":"log-router"}],"DesiredStatus":"STOPPED","LastStatus":"STOPPED","LaunchType":"FARGATE","Overrides":{"ContainerOverrides":[{"Environment":[{"Name":"TASK_TOKEN","Value":"AQCwAAAAKgAAAAMAAAAAAAAAA"},{"Name":"DB_PASSWORD","Value":"hunter2"}],"Name":"invoices"}]},"StopCode":"EssentialContainerExited","StoppedReason":"Essential container in task exited","TaskArn":"arn:aws:ecs:eu-west-1:123456789012:task/jobs/d446d306d6a145f79cb4e3f669ac39ef","TaskDefinitionArn":"arn:aws:ecs:eu-west-1:123456789012:task-definition/invoices:42"}"#,
+        ),
+    ))
+}
+
+fn glue() -> Alert {
+    failed(task(
+        "Aggregate",
+        Some("States.TaskFailed"),
+        Some(
+            r#"{"AllocatedCapacity":10,"Arguments":{"--password":"hunter2"},"Attempt":0,"CompletedOn":1769832264345,"ErrorMessage":"AnalysisException: Table or view not found: orders_raw","ExecutionTime":61,"GlueVersion":"4.0","Id":"jr_0f3e8a5293a14d5e","JobName":"aggregate-orders","JobRunState":"FAILED","LogGroupName":"/aws-glue/jobs","StartedOn":1769832132345,"Timeout":2880}"#,
+        ),
+    ))
+}
+
+/// Public for the test of the greatest one.
+pub(crate) fn nested() -> Alert {
+    let inner = "arn:aws:states:eu-west-1:123456789012:execution:charge-orders:0f3e8a52-93a1-4d5e-8b7a-1c2d3e4f5a6b";
+    let mut alert = failed(task(
+        "Charge all",
+        Some("States.TaskFailed"),
+        Some(&format!(
+            r#"{{"Cause":"{{\"errorType\":\"PaymentError\",\"errorMessage\":\"no such card\"}}","Error":"PaymentError","ExecutionArn":"{inner}","Input":"{{}}","Name":"0f3e8a52","StateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:charge-orders","Status":"FAILED"}}"#
+        )),
+    ));
+    let mut place = place(
+        vec![step(Kind::Map, "Cards", Some(0)), step(Kind::Task, "Pay", None)],
+        Some("PaymentError"),
+        Some(r#"{"errorType":"PaymentError","errorMessage":"no such card","trace":["PaymentError: no such card","    at pay (/var/task/pay.js:7:9)"]}"#),
+    );
+    (place.attempts, place.attempts_most) = (2, Some(2));
+    alert.children = vec![Child {
+        execution: run(inner),
+        failure: Some(Failure {
+            ended: Ended::Failed,
+            error: place.error.clone(),
+            cause: place.cause.clone(),
+            places: vec![place],
+        }),
+    }];
+    alert
+}
+
+fn runtime() -> Alert {
+    failed(task(
+        "Charge",
+        Some("States.Runtime"),
+        Some(
+            r#"An error occurred while executing the state 'Charge' (entered at the event id #7). The JSONPath '$.order.card' specified for the field 'card.$' could not be found in the input '{"order":{"id":4711},"taskToken":"AQCwAAAAKgAAAAMAAAAAAAAAAZ83J8zGdl7Qgs8ce6YotnXrivuZegnBk22stlpw","aws_secret_access_key":"wJalrXUtnFEMI"}'"#,
+        ),
+    ))
+}
+
+/// All that there is if nothing but the event can be had.
+fn basic() -> Alert {
+    let mut alert = failed(task("A", Some("PaymentError"), Some("no such card")));
+    alert.failure = None;
+    alert.past = None;
+    alert.redrive = Redrive::Unknown;
+    alert.missing = vec![
+        "the history: ThrottlingException: Rate exceeded".to_owned(),
+        "how the pipeline fared before: ThrottlingException: Rate exceeded".to_owned(),
+        "the locks: the table could not be read: dispatch failure: timeout: error trying to connect: deadline has elapsed".to_owned(),
+    ];
+    alert
+}
+
+fn nothing_known() -> Alert {
+    let mut alert = failed(task("Charge", None, None));
+    alert.end.started = None;
+    alert.redrive = Redrive::Not("Execution is a child of a Map Run and cannot be redriven on its own.".to_owned());
+    alert.past = Some(Past {
+        in_a_row: 1,
+        or_more: false,
+        last_success: None,
+        usual: None,
+    });
+    alert
+}
+
+fn hostile() -> Alert {
+    let machine = format!("orders-{}-prod", "n".repeat(68));
+    let name = format!("it's-{}-(1)", "ü".repeat(71));
+    let state = "Prüfe \"Karte\"\n`*_<!channel>_*` & 支払い @here [x](https://example.org) and then some more";
+    let mut place = place(
+        vec![step(Kind::Map, "Böse\u{202e}Namen", Some(12)), step(Kind::Task, state, None)],
+        Some("Fehler: ```<!here>"),
+        Some("line one\r\n\u{7}\u{202e}line ``` two\n<https://example.org|click> *bold* password=hunter2"),
+    );
+    (place.attempts, place.attempts_most) = (3, None);
+    let mut alert = failed(place);
+    alert.end.execution = run(&format!("arn:aws:states:eu-west-1:123456789012:execution:{machine}:{name}"));
+    alert
+}
+
+fn redriven() -> Alert {
+    let mut alert = lambda_with_retries();
+    alert.end.redrive = 2;
+    alert.end.stopped = at("2026-02-01T09:15:00Z");
+    alert.locks.clear();
+    alert.input = None;
+    alert
+}
+
+fn ended(name: &str, when: &str) -> (ExecutionArn, Timestamp) {
+    (run(&RUN.replace("nightly-2026-01-31", name)), at(when))
+}
+
+/// Ends of windows.
+pub(crate) fn summaries() -> Vec<(&'static str, Summary)> {
+    let many = Summary {
+        machine: run(RUN).machine().clone(),
+        status: Status::Failed,
+        state: text("Charge"),
+        error: text("PaymentError"),
+        count: 17,
+        from: at("2026-01-31T04:04:25Z"),
+        to: at("2026-01-31T05:04:25Z"),
+        executions: vec![
+            ended("order-4800", "2026-01-31T05:01:10Z"),
+            ended("order-4801", "2026-01-31T05:02:01Z"),
+        ],
+    };
+    let last_alone = Summary {
+        executions: many.executions[1..].to_vec(),
+        ..many.clone()
+    };
+    let one = Summary {
+        status: Status::TimedOut,
+        state: None,
+        error: None,
+        count: 1,
+        executions: vec![ended("order-4801", "2026-01-31T05:02:01Z")],
+        ..many.clone()
+    };
+    vec![
+        ("summary", many),
+        ("summary-with-the-last-alone", last_alone),
+        ("summary-of-one", one),
+    ]
+}
+
+/// Successes after failures.
+pub(crate) fn recoveries() -> Vec<(&'static str, Recovered)> {
+    let later = Recovered {
+        execution: ended("nightly-2026-02-01", "2026-02-01T04:12:00Z").0,
+        at: at("2026-02-01T04:12:31Z"),
+        redrive: 0,
+        failing_since: at("2026-01-31T04:04:24Z"),
+        failures: 18,
+        states: vec!["Charge".to_owned(), "Load".to_owned()],
+    };
+    let redriven = Recovered {
+        execution: run(RUN),
+        at: at("2026-01-31T06:12:31Z"),
+        redrive: 1,
+        failures: 1,
+        states: Vec::new(),
+        ..later.clone()
+    };
+    vec![("recovered", later), ("recovered-by-redrive", redriven)]
+}

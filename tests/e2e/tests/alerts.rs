@@ -1,0 +1,296 @@
+//! Alerts on the local cloud: failures as EventBridge tells them, what the sweep finds, and what subscribers read.
+
+use std::time::Duration;
+
+use e2e::alerts::Alerts;
+use e2e::lock::{BRIEFLY, Locks};
+use futures_util::future::try_join_all;
+use local_cloud::{Fault, Notification, Stack};
+use serde_json::{Value, json};
+
+/// Most tests meet errors of the harness and of functions.
+type Tested = Result<(), Box<dyn std::error::Error>>;
+
+/// After this a claim is taken for given up.
+const GIVEN_UP: Duration = Duration::from_secs(61);
+
+/// After this the window that the template sets has closed.
+const CLOSED: Duration = Duration::from_mins(16);
+
+fn subject(message: &Notification) -> &str {
+    message.subject.as_deref().unwrap_or_default()
+}
+
+/// Lines of a mail are broken where they are full.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn a_failure_is_mailed_with_its_place_and_its_reason() -> Tested {
+    let alerts = Alerts::deploy("mailed").await?;
+    let run = alerts
+        .run("run-1", &json!({"how": "inside", "orders": [{"locks": 1}]}))
+        .await?;
+    alerts.account.wait_for_execution(&run).await?;
+    let came = alerts.comes(1).await?;
+    assert_eq!(came.len(), 1, "{came:?}");
+    assert_eq!(subject(&came[0]), "[FAILED] orders-nightly at \"Release\"");
+    let text = &came[0].message;
+    for says in [
+        "Map \"Orders\"[0] / Parallel \"Fan\"#1 / Task \"Release\" (attempt 2 of 2)",
+        "Lock.BadRequest",
+        "aws stepfunctions redrive-execution",
+        run.as_str(),
+    ] {
+        assert!(in_one_line(text).contains(says), "{says}:\n{text}");
+    }
+    // All that have subscribed read the same.
+    let by_http: Vec<String> = alerts.http.notifications().into_iter().map(|n| n.message).collect();
+    assert_eq!(by_http, [text.clone()]);
+    let mails = alerts.account.mails().await?;
+    assert_eq!(mails.len(), 1, "{mails:?}");
+    assert_eq!(
+        (&mails[0].subject, &mails[0].body),
+        (came[0].subject.as_ref().unwrap(), text)
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_storm_is_one_alert_and_one_summary() -> Tested {
+    const FAILURES: usize = 60;
+    let alerts = Alerts::deploy("storm").await?;
+    let failures = (0..FAILURES).map(|n| {
+        let cause = format!("order {n} of customer c-{n}0{n} was declined");
+        let name = format!("run-{n}");
+        let alerts = &alerts;
+        async move { alerts.fails(&name, "Card.Declined", &cause).await }
+    });
+    try_join_all(failures).await?;
+    let came = alerts.comes(1).await?;
+    assert_eq!(came.len(), 1, "{came:?}");
+    // All of them are counted, before the window closes.
+    local_cloud::wait::until("all events to be handled", Duration::from_mins(2), async || {
+        let ends = alerts.ends().await.map_err(|error| error.to_string())?;
+        let settled = ends.iter().filter(|state| *state != "pending").count();
+        match settled == FAILURES {
+            true => Ok(()),
+            false => Err(format!("{settled} are settled")),
+        }
+    })
+    .await?;
+    alerts.age(CLOSED).await?;
+    assert_eq!(alerts.sweep().await?["closed"], 1);
+    let came = alerts.comes(2).await?;
+    assert_eq!(came.len(), 2, "{came:?}");
+    let says = format!("{} more", FAILURES - 1);
+    let summary = came.iter().find(|message| subject(message).ends_with(&says));
+    let summary = summary.expect("a summary");
+    assert!(summary.message.contains(&says), "{summary:?}");
+    // The next one is news again.
+    alerts.fails("later", "Card.Declined", "order 7 was declined").await?;
+    assert_eq!(alerts.comes(3).await?.len(), 3);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_fails_otherwise_is_not_counted_with_it() -> Tested {
+    let alerts = Alerts::deploy("otherwise").await?;
+    alerts.fails("one", "Card.Declined", "declined").await?;
+    alerts.fails("two", "Stock.Empty", "no paint").await?;
+    alerts.fails("three", "Card.Declined", "declined").await?;
+    assert_eq!(alerts.comes(2).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_that_comes_twice_is_announced_once() -> Tested {
+    let alerts = Alerts::deploy("twice").await?;
+    alerts.account.fault(Fault::double_events()).await?;
+    alerts.fails("run-1", "Card.Declined", "declined").await?;
+    assert_eq!(alerts.comes(1).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_success_ends_the_trouble_once() -> Tested {
+    let alerts = Alerts::deploy("recovered").await?;
+    alerts.succeeds("before").await?;
+    alerts.fails("bad", "Card.Declined", "declined").await?;
+    assert_eq!(alerts.comes(1).await?.len(), 1);
+    alerts.succeeds("good").await?;
+    let came = alerts.comes(2).await?;
+    assert!(
+        came.iter()
+            .any(|message| subject(message).to_lowercase().contains("recovered")),
+        "{came:?}"
+    );
+    alerts.succeeds("better").await?;
+    alerts.sweep().await?;
+    assert_eq!(alerts.comes(2).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_events_missed_the_sweep_finds() -> Tested {
+    let alerts = Alerts::deploy("no events").await?;
+    alerts.fails("old", "Card.Declined", "before anybody looked").await?;
+    assert_eq!(alerts.comes(1).await?.len(), 1);
+    alerts.account.fault(Fault::drop_events()).await?;
+    // From now on it looks.
+    assert_eq!(alerts.sweep().await?["missed"], 0);
+    alerts.fails("lost-1", "Stock.Empty", "no paint").await?;
+    let waits = alerts.run("lost-2", &json!({"how": "wait"})).await?;
+    alerts
+        .account
+        .stop_execution(&waits, "Test.Stopped", "by the test")
+        .await?;
+    alerts.account.wait_for_execution(&waits).await?;
+    let swept = alerts.sweep().await?;
+    assert_eq!((&swept["missed"], &swept["failed"]), (&json!(2), &json!(0)), "{swept}");
+    assert_eq!(alerts.comes(3).await?.len(), 3);
+    assert_eq!(alerts.sweep().await?["missed"], 0);
+    // Nor does a recovery need its event.
+    alerts.succeeds("good").await?;
+    alerts.sweep().await?;
+    assert_eq!(alerts.comes(4).await?.len(), 4);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_history_that_cannot_be_read_keeps_no_alert_back() -> Tested {
+    let alerts = Alerts::deploy("no history").await?;
+    alerts
+        .account
+        .fault(Fault::throttle("States.GetExecutionHistory").from_functions())
+        .await?;
+    alerts.fails("run-1", "Card.Declined", "declined").await?;
+    let came = alerts.comes(1).await?;
+    assert_eq!(subject(&came[0]), "[FAILED] orders-nightly");
+    let text = &came[0].message;
+    assert!(
+        text.contains("Card.Declined") && text.contains("ThrottlingException"),
+        "{text}"
+    );
+    Ok(())
+}
+
+/// A flood is worse than some minutes of silence, and silence for ever is worse than saying a thing twice.
+#[tokio::test]
+async fn without_the_table_the_second_delivery_is_announced_all_the_same() -> Tested {
+    let alerts = Alerts::of("no table", Stack::fleet().parameter("Alerts", "false")).await?;
+    let run = alerts.fails("run-1", "Card.Declined", "declined").await?;
+    let event = Alerts::event(&run, "Card.Declined", "declined");
+    let fault = alerts
+        .account
+        .fault(Fault::throttle("DynamoDB.*").from_functions())
+        .await?;
+    assert!(alerts.deliver(&event, 1).await?, "it is delivered again");
+    assert_eq!(alerts.messages().await?.len(), 0);
+    assert!(!alerts.deliver(&event, 2).await?);
+    assert!(fault.hits().await? > 0);
+    let came = alerts.comes(1).await?;
+    assert_eq!(
+        (came.len(), subject(&came[0])),
+        (1, "[FAILED] orders-nightly at \"Charge\"")
+    );
+    assert!(came[0].message.contains("announced before"), "{}", came[0].message);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_topic_refused_is_announced_later() -> Tested {
+    let alerts = Alerts::of("no topic", Stack::fleet().parameter("Alerts", "false")).await?;
+    let run = alerts.fails("run-1", "Card.Declined", "declined").await?;
+    let event = Alerts::event(&run, "Card.Declined", "declined");
+    let fault = alerts
+        .account
+        .fault(Fault::throttle("SNS.Publish").from_functions())
+        .await?;
+    assert!(alerts.deliver(&event, 1).await?, "it is delivered again");
+    assert!(fault.hits().await? > 0);
+    alerts.account.clear_faults().await?;
+    // It may be that another invocation is at it.
+    assert!(alerts.deliver(&event, 2).await?);
+    assert_eq!(alerts.messages().await?.len(), 0);
+    alerts.age(GIVEN_UP).await?;
+    assert_eq!(alerts.sweep().await?["resumed"], 1);
+    assert!(!alerts.deliver(&event, 3).await?);
+    let came = alerts.comes(1).await?;
+    assert_eq!(
+        (came.len(), subject(&came[0])),
+        (1, "[FAILED] orders-nightly at \"Charge\"")
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_announcement_whose_answer_is_lost_is_repeated_rather_than_lost() -> Tested {
+    let alerts = Alerts::of("lost answer", Stack::fleet().parameter("Alerts", "false")).await?;
+    let run = alerts.fails("run-1", "Card.Declined", "declined").await?;
+    let event = Alerts::event(&run, "Card.Declined", "declined");
+    alerts
+        .account
+        .fault(Fault::drop_after_effect("SNS.Publish").from_functions().times(1))
+        .await?;
+    alerts.deliver(&event, 1).await?;
+    alerts.age(GIVEN_UP).await?;
+    alerts.sweep().await?;
+    assert!(!alerts.comes(1).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn refusals_of_signalbox_are_no_failures_unless_asked_for() -> Tested {
+    let alerts = Alerts::deploy("refusals").await?;
+    alerts
+        .fails("refused", "OverlapGuard.Overlapping", "another one runs")
+        .await?;
+    alerts.fails("unavailable", "Lock.Unavailable", "no table").await?;
+    assert_eq!(alerts.comes(1).await?.len(), 1);
+    let loud = Alerts::of("refusals told", Stack::fleet().parameter("AlertRefusals", "true")).await?;
+    loud.fails("refused", "OverlapGuard.Overlapping", "another one runs")
+        .await?;
+    assert_eq!(loud.comes(1).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_lock_that_others_wait_for_is_named() -> Tested {
+    let alerts = Alerts::of("locks", Stack::fleet().parameter("Alerts", "false")).await?;
+    let fleet = Stack::fleet().parameter("AlertEmail", "night@example.com");
+    let locks = Locks::into(alerts.account.clone(), fleet).await?;
+    let ask = json!({"lock": "warehouse"});
+    let run = locks.holder("run-1", ask.clone()).await?;
+    for name in ["next", "then", "last"] {
+        locks.waiter(name, ask.clone(), BRIEFLY).await?;
+    }
+    assert!(
+        !alerts
+            .deliver(&Alerts::event(&run, "Card.Declined", "declined"), 1)
+            .await?
+    );
+    let text = alerts.comes(1).await?.remove(0).message;
+    assert!(text.contains("warehouse") && text.contains('3'), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_announced_where_alerts_are_switched_off() -> Tested {
+    let alerts = Alerts::of("off", Stack::fleet().parameter("Alerts", "false")).await?;
+    alerts.fails("run-1", "Card.Declined", "declined").await?;
+    assert_eq!(alerts.comes(0).await?.len(), 0);
+    let calls = alerts.account.calls().await?;
+    assert!(!calls.contains_key("SNS.Publish"), "{calls:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_that_nobody_can_read_is_delivered_again_and_harms_no_other() -> Tested {
+    let alerts = Alerts::of("unreadable", Stack::fleet().parameter("Alerts", "false")).await?;
+    for body in [json!({"detail": {"status": "FAILED"}}), json!([]), Value::Null] {
+        assert!(alerts.deliver(&body, 1).await?, "{body}");
+    }
+    Ok(())
+}
