@@ -54,14 +54,23 @@ pub fn custom(alert: &Alert, options: &Options, thread: &str) -> String {
             parts.push(format!("*Open at the end:*\n{}", lines.join("\n")));
         }
     }
-    parts.push(run::lines(alert).iter().map(|line| escaped(line)).collect::<Vec<_>>().join("\n"));
+    parts.push(
+        run::lines(alert)
+            .iter()
+            .map(|line| escaped(line))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
     if !alert.missing.is_empty() {
         let missing = u32::try_from(alert.missing.len()).unwrap_or(u32::MAX);
         let things = count(missing, "thing", "things");
         parts.push(format!("{things} could not be found out; the mail says which."));
     }
     if let Some(window) = options.window {
-        parts.push(format!("Further ones of this kind are counted for {}.", duration(window)));
+        parts.push(format!(
+            "Further ones of this kind are counted for {}.",
+            duration(window)
+        ));
     }
     let advice = advice(alert);
     let mut steps: Vec<String> = advice.texts.iter().map(|text| escaped(text)).collect();
@@ -78,7 +87,12 @@ pub fn summary(summary: &Summary, thread: &str) -> String {
     parts.extend(summary.what().map(|what| code(&what)));
     parts.push(summary.counted());
     let link = summary.executions.last().map(|(last, _)| execution_url(last));
-    message(&subject::summary(summary), &parts.join("\n"), &Vec::from_iter(link), thread)
+    message(
+        &subject::summary(summary),
+        &parts.join("\n"),
+        &Vec::from_iter(link),
+        thread,
+    )
 }
 
 /// A success after failures.

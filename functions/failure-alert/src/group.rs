@@ -16,7 +16,11 @@ const LINE_CHARS: usize = 400;
 #[must_use]
 pub fn normalise(error: Option<&str>, cause: Option<&str>) -> String {
     let told = tell(error, cause);
-    let mut parts: Vec<String> = told.errors.iter().map(|error| without_ids(error, Numbers::Short)).collect();
+    let mut parts: Vec<String> = told
+        .errors
+        .iter()
+        .map(|error| without_ids(error, Numbers::Short))
+        .collect();
     let line = told.message.lines().next().unwrap_or_default();
     let line: String = line.chars().take(LINE_CHARS).collect();
     parts.push(without_ids(&line, Numbers::Codes));
@@ -80,7 +84,10 @@ static THINGS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let things = [
         (r#"arn:aws[a-z-]*:([a-z0-9-]*):[^\s"'<>,;()\[\]{}]*"#, "<arn of $1>"),
         (r#"\bs3[an]?://([^\s/"'<>]+)[^\s"'<>]*"#, "s3://$1/<key>"),
-        (r#"\b([a-z]+)://(?:[^\s/@"'<>]*@)?([^\s/:?"'<>]+)[^\s"'<>]*"#, "$1://$2/<path>"),
+        (
+            r#"\b([a-z]+)://(?:[^\s/@"'<>]*@)?([^\s/:?"'<>]+)[^\s"'<>]*"#,
+            "$1://$2/<path>",
+        ),
         (
             r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?(?:Z| ?[+-][0-9]{2}:?[0-9]{2}| UTC)?)?",
             "<time>",
@@ -92,7 +99,12 @@ static THINGS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]+)?\b", "<address>"),
         (r"@[0-9a-f]{5,}\b", "@<id>"),
     ];
-    let compile = |(regex, name)| (Regex::new(regex).expect("the expression is a constant, and tested"), name);
+    let compile = |(regex, name)| {
+        (
+            Regex::new(regex).expect("the expression is a constant, and tested"),
+            name,
+        )
+    };
     things.map(compile).into()
 });
 

@@ -20,8 +20,8 @@ mod handler;
 
 use std::time::Duration;
 
-pub use announce::REFUSALS;
 pub use announce::Outcome;
+pub use announce::REFUSALS;
 pub use handler::{Answer, FailureAlert, PATIENCE};
 
 /// How alerts are made: the stack's parameters.

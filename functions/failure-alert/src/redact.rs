@@ -56,11 +56,9 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             |secret| secret.len() >= 20 || secret.ends_with('=') || secret.bytes().any(|b| b.is_ascii_digit()),
         ),
         // scheme://user:password@host; the password may hold a slash, but a port before a path is none.
-        pattern(
-            &["://"],
-            r#"(://[^\s/:@"'<>\\]*:)([^\s/"'<>\\]+)@"#,
-            |secret| secret != REDACTED,
-        ),
+        pattern(&["://"], r#"(://[^\s/:@"'<>\\]*:)([^\s/"'<>\\]+)@"#, |secret| {
+            secret != REDACTED
+        }),
         pattern(&["://"], r#"(://[^\s/:@"'<>\\]*:)([^\s"'<>\\?#]+)@"#, |secret| {
             let port = secret.split('/').next().unwrap_or_default();
             !secret.starts_with(REDACTED) && !port.bytes().all(|b| b.is_ascii_digit())
@@ -70,7 +68,17 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             secret.bytes().any(|b| b.is_ascii_digit())
         }),
         pattern(
-            &["gho_", "ghp_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "_live_", "sk-"],
+            &[
+                "gho_",
+                "ghp_",
+                "ghs_",
+                "ghu_",
+                "github_pat_",
+                "glpat-",
+                "xox",
+                "_live_",
+                "sk-",
+            ],
             r"\b()((?:gh[opsu]_|github_pat_|glpat-|xox[abeprs]-|[rs]k_live_|sk-)[A-Za-z0-9_-]{16,})",
             |secret| secret.bytes().any(|b| b.is_ascii_digit()),
         ),
@@ -122,7 +130,10 @@ fn private_keys(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(BEGIN) {
         let label = &rest[at + BEGIN.len()..];
-        let Some(dashes) = label.find("-----").filter(|dashes| label[..*dashes].contains("PRIVATE KEY")) else {
+        let Some(dashes) = label
+            .find("-----")
+            .filter(|dashes| label[..*dashes].contains("PRIVATE KEY"))
+        else {
             safe.push_str(&rest[..at + BEGIN.len()]);
             rest = label;
             continue;
@@ -175,7 +186,10 @@ fn long_runs(text: &str) -> String {
 /// How many bytes the character of a base64 text takes here, escaped for a URL or for JSON too.
 fn base64_width(bytes: &[u8]) -> Option<usize> {
     match bytes {
-        [b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'_' | b'-' | b'%', ..] => Some(1),
+        [
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'/' | b'=' | b'_' | b'-' | b'%',
+            ..,
+        ] => Some(1),
         [b'\\', b'u', b'0', b'0', _, _, ..] => Some(6),
         _ => None,
     }

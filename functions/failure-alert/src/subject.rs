@@ -51,7 +51,13 @@ pub fn recovered(recovered: &Recovered) -> String {
         0 | 1 => String::new(),
         failures => format!(" after {failures} failures"),
     };
-    subject_of("[RECOVERED] ", recovered.execution.machine().name(), "", None, &failures)
+    subject_of(
+        "[RECOVERED] ",
+        recovered.execution.machine().name(),
+        "",
+        None,
+        &failures,
+    )
 }
 
 /// The parts, the names cut so that it fits; both, so that both can be told.

@@ -2,6 +2,7 @@
 //! said twice is said twice at most.
 
 mod memory;
+mod store_cases;
 
 use std::time::Duration;
 
@@ -42,7 +43,11 @@ async fn an_alert_whose_invocation_died_is_made_by_the_next_sweep() {
         let told = fleet.subjects();
         assert!((1..=2).contains(&told.len()), "{dies:?}: {told:?}");
         let again = fleet.alerts.failed(end("run-1", 1), None, false).await.unwrap();
-        assert_eq!((again, fleet.subjects().len()), (Outcome::Known, told.len()), "{dies:?}");
+        assert_eq!(
+            (again, fleet.subjects().len()),
+            (Outcome::Known, told.len()),
+            "{dies:?}"
+        );
     }
 }
 
@@ -81,7 +86,11 @@ async fn a_window_whose_closing_died_is_closed() {
         fleet.sweep().await;
         let told = fleet.subjects();
         assert!((2..=3).contains(&told.len()), "{dies:?}: {told:?}");
-        assert_eq!(fleet.alerts.store.closed(fleet.clock.now()).await.unwrap(), [], "{dies:?}");
+        assert_eq!(
+            fleet.alerts.store.closed(fleet.clock.now()).await.unwrap(),
+            [],
+            "{dies:?}"
+        );
     }
 }
 
@@ -126,7 +135,17 @@ async fn a_success_from_before_the_failure_ends_nothing() {
 #[tokio::test]
 async fn another_invocation_that_is_at_it_is_waited_for() {
     let fleet = Fleet::default();
-    fleet.alerts.store.begin(&end("run-1", 1), fleet.clock.now()).await.unwrap();
+    fleet
+        .alerts
+        .store
+        .begin(&end("run-1", 1), fleet.clock.now())
+        .await
+        .unwrap();
     assert!(fleet.alerts.failed(end("run-1", 1), None, true).await.is_err());
     assert_eq!(fleet.subjects().len(), 0);
+}
+
+#[tokio::test]
+async fn the_store_in_memory_is_what_the_adapter_is() {
+    store_cases::all(&Fleet::default().alerts.store).await;
 }

@@ -1,7 +1,7 @@
 //! Status events as they should not be: what can be announced is, and what cannot is refused with the field that is wrong.
 //! Nothing panics.
 
-use failure_alert::alert::Status;
+use failure_alert::alert::{End, Status};
 use failure_alert::events::Change;
 use serde_json::{Map, Value, json};
 use signalbox::clock::Timestamp;
@@ -166,26 +166,77 @@ fn what_is_no_end_of_an_execution_is_refused_with_its_field() {
     }
 }
 
-/// What is read of an event, in the order of the columns below.
-type Read = (
-    i64,
-    Option<i64>,
-    u32,
-    Option<&'static str>,
-    Option<&'static str>,
-    Option<&'static str>,
-);
+/// Reads an event of a failure: its end, and its input.
+fn announced(what: &str, event: &Value) -> (End, Option<String>) {
+    match Change::read(event, NOW) {
+        Ok(Some(Change::Failed { end, input })) => {
+            assert_eq!((end.execution.as_str(), end.status), (RUN, Status::Failed), "{what}");
+            (end, input)
+        }
+        other => panic!("{what}: {other:?}"),
+    }
+}
 
 #[test]
-fn what_can_be_announced_is() {
-    const BEGAN: Option<i64> = Some(1_769_832_012_345);
-    const ERROR: Option<&str> = Some("Card.Declined");
-    const CAUSE: Option<&str> = Some("order 4711");
-    const INPUT: Option<&str> = Some("{}");
-    let stopping = |at: i64, redrive: u32| (at, BEGAN, redrive, ERROR, CAUSE, INPUT);
-    let mut unsent = with("stopDate", "yesterday");
-    unsent["time"] = "today".into();
-    let mut bare = without("detail.name");
+fn an_end_without_a_time_that_can_be_right_is_announced() {
+    let of = |date: Value| with("stopDate", date);
+    let mut never = of(json!("yesterday"));
+    never["time"] = "today".into();
+    for (what, event, stopped) in [
+        ("in order", event(), STOPPED),
+        ("a text", of(json!("2026-01-31T04:04:24Z")), SENT),
+        ("a fraction", of(json!(1_769_832_264.871)), SENT),
+        ("negative", of(json!(-1)), SENT),
+        ("zero", of(json!(0)), SENT),
+        ("the least", of(json!(i64::MIN)), SENT),
+        ("the most", of(json!(i64::MAX)), SENT),
+        ("beyond that", of(json!(u64::MAX)), SENT),
+        ("in 2100", of(json!(4_102_444_800_000_i64)), SENT),
+        ("missing", without("detail.stopDate"), SENT),
+        ("no time at all", never, NOW.as_millis()),
+    ] {
+        let (end, _) = announced(what, &event);
+        assert_eq!(end.stopped.as_millis(), stopped, "{what}");
+    }
+    for date in [json!(-5), json!("today"), json!(i64::MAX), Value::Null] {
+        let (end, _) = announced("startDate", &with("startDate", date.clone()));
+        assert_eq!(end.started, None, "{date}");
+    }
+}
+
+/// The sweep, which asks Step Functions, announces it if that one was announced already.
+#[test]
+fn a_count_of_redrives_that_is_none_is_that_of_the_first_end() {
+    for (count, read) in [
+        (json!(1), 1),
+        (json!(u32::MAX), u32::MAX),
+        (json!(u64::MAX), 0),
+        (json!(-1), 0),
+        (json!(1.5), 0),
+        (json!("1"), 0),
+        (json!([1]), 0),
+        (Value::Null, 0),
+    ] {
+        let (end, _) = announced("redriveCount", &with("redriveCount", count.clone()));
+        assert_eq!(end.redrive, read, "{count}");
+    }
+}
+
+#[test]
+fn what_is_no_text_is_missing() {
+    for value in [json!(7), json!(""), json!({"a": null}), Value::Null, deep()] {
+        for field in ["error", "cause", "input"] {
+            let (end, input) = announced(field, &with(field, value.clone()));
+            let texts = [("error", end.error), ("cause", end.cause), ("input", input)];
+            let missing = texts.into_iter().filter(|(_, text)| text.is_none());
+            assert!(missing.map(|(name, _)| name).eq([field]), "{field}: {value}");
+        }
+    }
+}
+
+#[test]
+fn an_event_with_little_in_it_is_announced() {
+    let mut bare = event();
     bare["detail"] = json!({"executionArn": RUN, "status": "FAILED"});
     let mut nulls = event();
     for (name, value) in nulls["detail"].as_object_mut().expect("an object") {
@@ -193,111 +244,32 @@ fn what_can_be_announced_is() {
             *value = Value::Null;
         }
     }
-    let beside = with("inputDetails", json!({"included": null, "more": {"more": deep()}}));
-    let cases: Vec<(&str, Value, Read)> = vec![
-        ("in order", event(), stopping(STOPPED, 1)),
-        ("of another kind", without("detail-type"), stopping(STOPPED, 1)),
-        ("from elsewhere", without("source"), stopping(STOPPED, 1)),
+    for (what, event) in [("nothing else", bare), ("nothing but nulls", nulls)] {
+        let (end, input) = announced(what, &event);
+        assert_eq!(
+            (end.stopped.as_millis(), end.started, end.redrive),
+            (SENT, None, 0),
+            "{what}"
+        );
+        assert_eq!((end.error, end.cause, input), (None, None, None), "{what}");
+    }
+}
+
+#[test]
+fn what_is_not_needed_is_not_looked_at() {
+    let base = announced("in order", &event());
+    for (what, event) in [
+        ("of another kind", without("detail-type")),
+        ("from elsewhere", without("source")),
+        ("no machine", without("detail.stateMachineArn")),
+        ("name a number", with("name", 7)),
+        ("nested nulls", with("outputDetails", json!({"included": null}))),
         (
-            "stopDate a text",
-            with("stopDate", "2026-01-31T04:04:24Z"),
-            stopping(SENT, 1),
+            "deep JSON",
+            with("inputDetails", json!({"included": null, "more": deep()})),
         ),
-        (
-            "stopDate a fraction",
-            with("stopDate", 1_769_832_264.871),
-            stopping(SENT, 1),
-        ),
-        ("stopDate negative", with("stopDate", -1), stopping(SENT, 1)),
-        ("stopDate zero", with("stopDate", 0), stopping(SENT, 1)),
-        ("stopDate the least", with("stopDate", i64::MIN), stopping(SENT, 1)),
-        ("stopDate the most", with("stopDate", i64::MAX), stopping(SENT, 1)),
-        ("stopDate beyond that", with("stopDate", u64::MAX), stopping(SENT, 1)),
-        (
-            "stopDate in 2100",
-            with("stopDate", 4_102_444_800_000_i64),
-            stopping(SENT, 1),
-        ),
-        ("no stopDate", without("detail.stopDate"), stopping(SENT, 1)),
-        ("no time at all", unsent, stopping(NOW.as_millis(), 1)),
-        ("redriveCount a text", with("redriveCount", "1"), stopping(STOPPED, 0)),
-        (
-            "redriveCount huge",
-            with("redriveCount", u64::MAX),
-            stopping(STOPPED, 0),
-        ),
-        (
-            "redriveCount the most",
-            with("redriveCount", u32::MAX),
-            stopping(STOPPED, u32::MAX),
-        ),
-        ("redriveCount negative", with("redriveCount", -1), stopping(STOPPED, 0)),
-        (
-            "redriveCount a fraction",
-            with("redriveCount", 1.5),
-            stopping(STOPPED, 0),
-        ),
-        (
-            "redriveCount null",
-            with("redriveCount", Value::Null),
-            stopping(STOPPED, 0),
-        ),
-        (
-            "error a number",
-            with("error", 7),
-            (STOPPED, BEGAN, 1, None, CAUSE, INPUT),
-        ),
-        (
-            "error empty",
-            with("error", ""),
-            (STOPPED, BEGAN, 1, None, CAUSE, INPUT),
-        ),
-        (
-            "cause an object",
-            with("cause", json!({"a": null})),
-            (STOPPED, BEGAN, 1, ERROR, None, INPUT),
-        ),
-        (
-            "cause deep",
-            with("cause", deep()),
-            (STOPPED, BEGAN, 1, ERROR, None, INPUT),
-        ),
-        (
-            "input an object",
-            with("input", Map::new()),
-            (STOPPED, BEGAN, 1, ERROR, CAUSE, None),
-        ),
-        (
-            "startDate negative",
-            with("startDate", -5),
-            (STOPPED, None, 1, ERROR, CAUSE, INPUT),
-        ),
-        (
-            "startDate a text",
-            with("startDate", "today"),
-            (STOPPED, None, 1, ERROR, CAUSE, INPUT),
-        ),
-        ("name a number", with("name", 7), stopping(STOPPED, 1)),
-        (
-            "nested nulls",
-            with("outputDetails", json!({"included": null})),
-            stopping(STOPPED, 1),
-        ),
-        ("deep JSON beside it", beside, stopping(STOPPED, 1)),
-        ("nothing but nulls", nulls, (SENT, None, 0, None, None, None)),
-        ("no more than that", bare, (SENT, None, 0, None, None, None)),
-    ];
-    for (what, event, (stopped, started, redrive, error, cause, shown)) in cases {
-        let read = Change::read(&event, NOW).unwrap_or_else(|error| panic!("{what}: {error}"));
-        let Some(Change::Failed { end, input }) = read else {
-            panic!("{what}: {read:?}");
-        };
-        assert_eq!((end.execution.as_str(), end.status), (RUN, Status::Failed), "{what}");
-        assert_eq!(end.stopped.as_millis(), stopped, "{what}");
-        assert_eq!(end.started.map(Timestamp::as_millis), started, "{what}");
-        assert_eq!(end.redrive, redrive, "{what}");
-        assert_eq!((end.error.as_deref(), end.cause.as_deref()), (error, cause), "{what}");
-        assert_eq!(input.as_deref(), shown, "{what}");
+    ] {
+        assert_eq!(announced(what, &event), base, "{what}");
     }
 }
 

@@ -26,7 +26,7 @@ struct Sent {
 
 fn sent(alert: &Alert) -> Sent {
     let options = Options {
-        window: Some(Duration::from_secs(3_600)),
+        window: Some(Duration::from_hours(1)),
     };
     let end = &alert.end;
     let state = alert.failure.as_ref().and_then(|failure| failure.places.first());
@@ -45,35 +45,47 @@ fn sent(alert: &Alert) -> Sent {
 }
 
 /// Compares with `tests/mails/<name>.txt`.
-#[allow(clippy::disallowed_methods, reason = "how the expectations are renewed is no configuration of a function")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how the expectations are renewed is no configuration of a function"
+)]
 fn check(name: &str, sent: &Sent) {
     assert_good(sent);
-    let chat: Value = serde_json::from_str(&sent.chat).unwrap();
-    let chat = serde_json::to_string_pretty(&chat).unwrap();
-    let found = format!(
-        "Subject: {}\n\n{}\n==== chat ====\n{chat}\n",
-        sent.subject, sent.text
-    );
+    let chat: Value = serde_json::from_str(&sent.chat).expect("JSON");
+    let chat = serde_json::to_string_pretty(&chat).expect("JSON");
+    let found = format!("Subject: {}\n\n{}\n==== chat ====\n{chat}\n", sent.subject, sent.text);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/mails/{name}.txt"));
     if std::env::var("SIGNALBOX_BLESS").is_ok() {
-        std::fs::write(&path, &found).unwrap();
+        std::fs::write(&path, &found).expect("a file that can be written");
         return;
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    let line = found.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
+    let line = found
+        .lines()
+        .zip(expected.lines())
+        .position(|(found, expected)| found != expected);
     assert!(
         found == expected,
         "{} differs{}. If that is meant, read it and run\n\n    SIGNALBOX_BLESS=1 cargo test -p failure-alert --test mails\n\nIt is now:\n\n{found}",
         path.display(),
-        line.map(|line| format!(" from line {} on", line + 1)).unwrap_or_default()
+        line.map(|line| format!(" from line {} on", line + 1))
+            .unwrap_or_default()
     );
 }
 
 /// What holds for every message, whatever happened.
 fn assert_good(sent: &Sent) {
     let (subject, text) = (&sent.subject, &sent.text);
-    assert!(subject.len() < 100 && subject.bytes().all(|b| (b' '..=b'~').contains(&b)), "{subject}");
-    assert!(text.len() < 8_192 && sent.chat.len() < 8_192, "{} {}", text.len(), sent.chat.len());
+    assert!(
+        subject.len() < 100 && subject.bytes().all(|b| (b' '..=b'~').contains(&b)),
+        "{subject}"
+    );
+    assert!(
+        text.len() < 8_192 && sent.chat.len() < 8_192,
+        "{} {}",
+        text.len(),
+        sent.chat.len()
+    );
     for line in text.lines() {
         let is_whole = line.starts_with("https://") || line.starts_with("aws ") || !line.trim().contains(' ');
         let is_code = line.starts_with("    ");
@@ -84,7 +96,7 @@ fn assert_good(sent: &Sent) {
         assert!(!text.contains(secret) && !sent.chat.contains(secret), "{secret}");
     }
     // Everything else is dropped without a word.
-    let chat: Value = serde_json::from_str(&sent.chat).unwrap();
+    let chat: Value = serde_json::from_str(&sent.chat).expect("JSON");
     assert_eq!((&chat["version"], &chat["source"]), (&"1.0".into(), &"custom".into()));
     assert_eq!(chat["content"]["textType"], "client-markdown");
     let strings = [
@@ -93,8 +105,13 @@ fn assert_good(sent: &Sent) {
         &chat["metadata"]["threadId"],
         &chat["metadata"]["summary"],
     ];
-    assert!(strings.iter().all(|text| text.as_str().is_some_and(|text| !text.is_empty())), "{chat}");
-    let steps = chat["content"]["nextSteps"].as_array().unwrap();
+    assert!(
+        strings
+            .iter()
+            .all(|text| text.as_str().is_some_and(|text| !text.is_empty())),
+        "{chat}"
+    );
+    let steps = chat["content"]["nextSteps"].as_array().expect("a list");
     assert!(steps.iter().all(Value::is_string));
 }
 
@@ -133,12 +150,17 @@ fn the_greatest_failure_is_a_mail_too() {
         let text = piece.repeat(32_768 / piece.len());
         alert.end.cause = Some(text.clone());
         for child in &mut alert.children {
-            let failure = child.failure.as_mut().unwrap();
+            let failure = child.failure.as_mut().expect("a failure");
             failure.places[0].cause = Some(text.clone());
         }
         alert.input = Some(text.repeat(8));
         alert.missing = vec![text; 3];
         let sent = sent(&alert);
-        assert!(sent.text.len() < 10_000 && sent.chat.len() < 20_000, "{} {}", sent.text.len(), sent.chat.len());
+        assert!(
+            sent.text.len() < 10_000 && sent.chat.len() < 20_000,
+            "{} {}",
+            sent.text.len(),
+            sent.chat.len()
+        );
     }
 }

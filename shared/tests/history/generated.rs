@@ -51,14 +51,14 @@ pub(crate) fn orders(events: usize, mut pick: impl FnMut(usize) -> usize, mut wr
 
     let (mut active, mut next) = (Vec::new(), 0);
     let mut slots = vec![started; MAX_CONCURRENCY];
-    let mut expected = events.saturating_sub(40);
+    let mut left = events.saturating_sub(3);
     loop {
         while let Some(slot) = slots.pop() {
-            // Each plan is at most so long: the one that fails is the last.
-            let fails = expected < 45 * (MAX_CONCURRENCY + 1);
+            // The one that fails is the last: none is longer than half of this, the end of the history included.
+            let fails = left < 90;
             let id = add(slot, "MapIterationStarted", &of_orders(next));
             let planned = plan(next, fails);
-            expected = expected.saturating_sub(planned.len() + 2);
+            left = left.saturating_sub(planned.len() + 2);
             active.push(Iteration {
                 index: next,
                 planned,

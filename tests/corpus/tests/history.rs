@@ -10,25 +10,25 @@ use signalbox::history::{Ended, Event, Failed, Failure, Reader};
 /// A recorded execution.
 struct Case {
     file: String,
-    case: Value,
+    recorded: Value,
     definition: Option<Definition>,
     events: Vec<Event>,
 }
 
 impl Case {
     fn load(file: String) -> Self {
-        let case = load(&file);
-        let definition = Some(&case["definition"]).filter(|definition| !definition.is_null());
+        let recorded = load(&file);
+        let definition = Some(&recorded["definition"]).filter(|definition| !definition.is_null());
         let definition = definition.map(|definition| {
             Definition::parse(&definition.to_string()).unwrap_or_else(|error| panic!("{file}: {error}"))
         });
-        let events = case["history"]["events"].as_array().expect("events").iter();
+        let events = recorded["history"]["events"].as_array().expect("events").iter();
         let event =
             |event: &Value| serde_json::from_value(event.clone()).unwrap_or_else(|error| panic!("{file}: {error}"));
         Self {
             events: events.map(event).collect(),
             file,
-            case,
+            recorded,
             definition,
         }
     }
@@ -94,7 +94,7 @@ fn every_definition_is_read() {
 fn every_history_is_read_and_each_failure_has_a_place() {
     let mut ends: HashMap<String, usize> = HashMap::new();
     for case in cases() {
-        let status = case.case["execution"]["status"].as_str().unwrap();
+        let status = case.recorded["execution"]["status"].as_str().unwrap();
         *ends.entry(status.to_owned()).or_default() += 1;
         let expected = match status {
             "FAILED" => Some(Ended::Failed),
@@ -104,7 +104,7 @@ fn every_history_is_read_and_each_failure_has_a_place() {
         let failure = case.failure();
         assert_eq!(failure.as_ref().map(|failure| failure.ended), expected, "{}", case.file);
         let Some(failure) = failure else { continue };
-        let execution = &case.case["execution"];
+        let execution = &case.recorded["execution"];
         assert_eq!(failure.error.as_deref(), execution["error"].as_str(), "{}", case.file);
         assert_eq!(failure.places.len(), 1, "{}", case.file);
         // Every state that it names is in the definition, and stands there.
@@ -220,7 +220,7 @@ fn some_failures_are_told_in_these_words() {
 fn a_failure_that_a_catch_led_away_from_is_told_with_its_handler() {
     let mut met = 0;
     for (case, place) in failed_cases() {
-        let events = case.case["history"]["events"].as_array().unwrap();
+        let events = case.recorded["history"]["events"].as_array().unwrap();
         let by_id: HashMap<i64, &Value> = events
             .iter()
             .map(|event| (event["id"].as_i64().unwrap(), event))

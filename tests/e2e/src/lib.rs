@@ -142,9 +142,11 @@ impl Asked {
     }
 }
 
+pub mod alert_storm;
 pub mod alerts;
 pub mod bench;
 pub mod lock;
 pub mod lock_history;
 pub mod lock_storm;
+pub mod policies;
 pub mod storm;

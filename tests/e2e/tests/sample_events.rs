@@ -16,15 +16,23 @@ const LOCK: [(&str, &str); 3] = [
     ("lock-admin", "LockAdminFunctionName"),
 ];
 
+const ALERTS: [(&str, &str); 1] = [("failure-alert", "FailureAlertFunctionName")];
+
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn every_sample_event_is_answered_as_its_readme_says() -> Result<(), Error> {
     let account = Cloud::shared().await?.main_account();
     let seeds = seed::seed(&account).await?;
-    // The guard's take their time, and have nothing to do with the lock's.
-    let (guard, lock) = tokio::try_join!(send(&account, &seeds, &GUARD), send(&account, &seeds, &LOCK))?;
-    let wrong = [guard, lock].concat();
+    // The guard's take their time, and have nothing to do with the lock's, nor the alerts' with either.
+    let (guard, lock, alerts) = tokio::try_join!(
+        send(&account, &seeds, &GUARD),
+        send(&account, &seeds, &LOCK),
+        send(&account, &seeds, &ALERTS),
+    )?;
+    let wrong = [guard, lock, alerts].concat();
+    what_was_mailed(&account).await?;
+    for mail in account.mails().await? { if mail.body.contains(MADE_UP) { println!("== {}\n{}", mail.subject, mail.body); } }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     what_the_events_did(&account, seeds.fleet.output("LockAdminFunctionName")?).await
 }
@@ -96,6 +104,34 @@ async fn what_the_events_did(account: &Account, admin: &str) -> Result<(), Error
     }
     Ok(())
 }
+
+/// What the events of `failure-alert` had mailed: once each, by their subjects.
+async fn what_was_mailed(account: &Account) -> Result<(), Error> {
+    // Those of the runs that `cargo cloud` seeds are mailed as well.
+    let mails = account.mails().await?.into_iter();
+    let mails = mails.filter(|mail| mail.endpoint == seed::ON_CALL && mail.body.contains(MADE_UP));
+    let mut subjects: Vec<String> = mails.map(|mail| mail.subject).collect();
+    subjects.sort();
+    let begin = [
+        "[ABORTED] dock-shift",
+        "[ABORTED] stock-report",
+        "[FAILED] orders-audit",
+        "[FAILED] orders-import",
+        "[FAILED] orders-nightly",
+        "[FAILED] orders-restore",
+        "[FAILED] payroll",
+        "[RECOVERED] orders-nightly",
+        "[TIMED_OUT] stock-import",
+    ];
+    assert_eq!(subjects.len(), begin.len(), "{subjects:?}");
+    for (subject, begin) in subjects.iter().zip(begin) {
+        assert!(subject.starts_with(begin), "{subjects:?}");
+    }
+    Ok(())
+}
+
+/// The account that the runs of those events would be of.
+const MADE_UP: &str = ":123456789012:";
 
 /// The names of the runs in a list of `lock-admin`.
 fn runs(list: &Value) -> Vec<&str> {

@@ -20,14 +20,22 @@ fn what_differs_by_ids_alone_is_one_kind() {
         ),
         ("E", "at 2026-01-31T04:00:12.345Z it broke", "at 2025-12-01 it broke"),
         ("E", "at 2026-01-31 04:00:12 UTC", "at 2026-02-28T23:59:00+01:00"),
-        ("E", "connect to 10.0.3.17:5432 refused", "connect to 10.0.4.2:5432 refused"),
+        (
+            "E",
+            "connect to 10.0.3.17:5432 refused",
+            "connect to 10.0.4.2:5432 refused",
+        ),
         (
             "E",
             "no access to arn:aws:s3:::bucket/a/1",
             "no access to arn:aws:s3:::bucket/b/c/d",
         ),
         ("E", "cannot read s3://in/2026/01/a.csv", "cannot read s3://in/b.csv"),
-        ("E", "GET https://api.example.org/orders/ab failed", "GET https://api.example.org/users/x?y=z failed"),
+        (
+            "E",
+            "GET https://api.example.org/orders/ab failed",
+            "GET https://api.example.org/users/x?y=z failed",
+        ),
         ("E", "object at 0x7f3a2b failed", "object at 0x55d001 failed"),
         ("E", "java.lang.Object@1a2b3c", "java.lang.Object@99aabb"),
         ("E", "a  b", "a b"),
@@ -72,7 +80,10 @@ fn what_differs_in_kind_is_not() {
         (failure("E", "x"), (None, Some("x"))),
         (failure("E", ""), (None, None)),
         (failure("E", "KeyError: 'customer'"), failure("E", "KeyError: 'amount'")),
-        (failure("States.Http.StatusCode.404", ""), failure("States.Http.StatusCode.503", "")),
+        (
+            failure("States.Http.StatusCode.404", ""),
+            failure("States.Http.StatusCode.503", ""),
+        ),
         (failure("E", "status code: 404"), failure("E", "status code: 503")),
         (failure("E", "answered 404"), failure("E", "answered 503")),
         (
@@ -87,12 +98,24 @@ fn what_differs_in_kind_is_not() {
             failure("States.TaskFailed", r#"{"errorType":"A","errorMessage":"x"}"#),
             failure("States.TaskFailed", r#"{"errorType":"B","errorMessage":"x"}"#),
         ),
-        (failure("E", "no access to arn:aws:s3:::b"), failure("E", "no access to arn:aws:sqs:eu-west-1:1:b")),
+        (
+            failure("E", "no access to arn:aws:s3:::b"),
+            failure("E", "no access to arn:aws:sqs:eu-west-1:1:b"),
+        ),
     ] {
-        assert_ne!(normalise(one.0, one.1), normalise(other.0, other.1), "{one:?} {other:?}");
+        assert_ne!(
+            normalise(one.0, one.1),
+            normalise(other.0, other.1),
+            "{one:?} {other:?}"
+        );
     }
     let of = |name, state| key(&machine(name), state, Some("E"), Some("x"));
-    let keys = [of("m", Some("S")), of("m", Some("T")), of("m", None), of("n", Some("S"))];
+    let keys = [
+        of("m", Some("S")),
+        of("m", Some("T")),
+        of("m", None),
+        of("n", Some("S")),
+    ];
     for (at, key) in keys.iter().enumerate() {
         assert!(!keys[at + 1..].contains(key), "{keys:?}");
     }
@@ -101,9 +124,17 @@ fn what_differs_in_kind_is_not() {
 #[test]
 fn a_key_is_the_same_in_every_version() {
     let mut hash = Fnv::default();
-    assert_eq!(hash.digits(), "6c62272e07bb014262b821756295c58d", "the published value of nothing");
+    assert_eq!(
+        hash.digits(),
+        "6c62272e07bb014262b821756295c58d",
+        "the published value of nothing"
+    );
     hash.bytes(b"a");
-    assert_eq!(hash.digits(), "d228cb696f1a8caf78912b704e4a8964", "the published value of \"a\"");
+    assert_eq!(
+        hash.digits(),
+        "d228cb696f1a8caf78912b704e4a8964",
+        "the published value of \"a\""
+    );
     assert_eq!(
         normalise(
             Some("PaymentError"),
@@ -113,7 +144,12 @@ fn a_key_is_the_same_in_every_version() {
     );
     // Open groups are found by it: a change splits every group that is open.
     assert_eq!(
-        key(&machine("orders-nightly"), Some("Charge"), Some("PaymentError"), Some("order 4711")),
+        key(
+            &machine("orders-nightly"),
+            Some("Charge"),
+            Some("PaymentError"),
+            Some("order 4711")
+        ),
         "7eb2467c3df7f2df4374fb06cb579188"
     );
 }

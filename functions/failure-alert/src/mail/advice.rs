@@ -78,12 +78,17 @@ pub(crate) fn advice(alert: &Alert) -> Advice {
             quoted(&handled.ended_at)
         ));
     }
-    if place.and_then(|place| place.path.last()).is_some_and(|step| step.kind == Kind::Fail) {
+    if place
+        .and_then(|place| place.path.last())
+        .is_some_and(|step| step.kind == Kind::Fail)
+    {
         return none(format!(
             "A redrive does not help: it starts at the Fail state {at}, which fails again at once. Start a new execution once the reason is gone."
         ));
     }
-    let error = place.and_then(|place| place.error.as_deref()).or(alert.end.error.as_deref());
+    let error = place
+        .and_then(|place| place.error.as_deref())
+        .or(alert.end.error.as_deref());
     if let Some(error) = error.filter(|error| OF_DEFINITION.contains(error)) {
         return none(format!(
             "A redrive hardly helps, though it is {until}: it takes the same definition and the same data, and {error} comes of these. Start a new execution with what is right."

@@ -32,7 +32,12 @@ pub(crate) struct Told {
 pub(crate) fn tell(error: Option<&str>, cause: Option<&str>) -> Told {
     let mut told = cause.map(|cause| of_text(cause, DEPTH)).unwrap_or_default();
     told.errors.splice(0..0, error.map(str::to_owned));
-    told.errors = told.errors.iter().map(|error| safe(error)).filter(|e| !e.is_empty()).collect();
+    told.errors = told
+        .errors
+        .iter()
+        .map(|error| safe(error))
+        .filter(|e| !e.is_empty())
+        .collect();
     told.errors.dedup();
     told.message = safe(&told.message);
     told.facts = told.facts.iter().map(|fact| safe(fact)).collect();
@@ -260,7 +265,9 @@ fn anything(value: &Value, depth: usize) -> Option<Told> {
         level = next;
     }
     let found = |wanted: &str| {
-        let pairs = objects.iter().flat_map(|fields| fields.iter().map(move |(name, value)| (*fields, name, value)));
+        let pairs = objects
+            .iter()
+            .flat_map(|fields| fields.iter().map(move |(name, value)| (*fields, name, value)));
         pairs
             .filter(|(_, name, _)| lower(name) == wanted)
             .find_map(|(fields, _, value)| Some((fields, value.as_str().filter(|text| !text.trim().is_empty())?)))
@@ -269,7 +276,9 @@ fn anything(value: &Value, depth: usize) -> Option<Told> {
     let mut told = of_text(message, depth);
     let name = NAMES.iter().find_map(|wanted| {
         let (_, value) = beside.iter().find(|(name, _)| lower(name) == *wanted)?;
-        value.as_str().filter(|name| !name.trim().is_empty() && *name != message)
+        value
+            .as_str()
+            .filter(|name| !name.trim().is_empty() && *name != message)
     });
     told.errors.splice(0..0, name.map(str::to_owned));
     let exit = objects.iter().find_map(|fields| {
@@ -280,7 +289,8 @@ fn anything(value: &Value, depth: usize) -> Option<Told> {
         told.message = format!("{}\nIt {}", told.message, exit_code(code, false));
     }
     for (wanted, label) in FACTS {
-        told.facts.extend(found(wanted).map(|(_, value)| format!("{label} {value}")));
+        told.facts
+            .extend(found(wanted).map(|(_, value)| format!("{label} {value}")));
     }
     Some(told)
 }

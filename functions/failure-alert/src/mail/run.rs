@@ -33,7 +33,9 @@ fn took(alert: &Alert) -> String {
         (started, redrive) => {
             let started = started.map(|started| format!("Started {}, ", minute(started)));
             let redriven = (redrive > 0).then(|| format!("redriven {}, ", times(redrive)));
-            let usual = usual.map(|usual| format!(" Usually it takes {usual}.")).unwrap_or_default();
+            let usual = usual
+                .map(|usual| format!(" Usually it takes {usual}."))
+                .unwrap_or_default();
             let parts = [started.unwrap_or_default(), redriven.unwrap_or_default()].concat();
             capital(&format!("{parts}ended {}.{usual}", end.stopped.for_people()))
         }
@@ -61,7 +63,10 @@ fn in_a_row(past: Past) -> String {
         (false, Some(_)) if number <= 1 => "First failure".to_owned(),
         (false, Some(_)) => format!("{} failure in a row", capital(&ordinal(number))),
         (false, None) if number <= 1 => "First failure; none has succeeded before".to_owned(),
-        (false, None) => format!("{} failure in a row; none has succeeded before", capital(&ordinal(number))),
+        (false, None) => format!(
+            "{} failure in a row; none has succeeded before",
+            capital(&ordinal(number))
+        ),
     }
 }
 

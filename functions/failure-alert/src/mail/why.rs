@@ -32,7 +32,11 @@ pub(crate) fn told(alert: &Alert) -> Told {
 }
 
 fn of_failure(failure: &Failure) -> Told {
-    match failure.places.first().filter(|place| place.error.is_some() || place.cause.is_some()) {
+    match failure
+        .places
+        .first()
+        .filter(|place| place.error.is_some() || place.cause.is_some())
+    {
         Some(place) => tell(place.error.as_deref(), place.cause.as_deref()),
         None => tell(failure.error.as_deref(), failure.cause.as_deref()),
     }
@@ -77,7 +81,11 @@ pub(crate) fn why(page: &mut Page, alert: &Alert) {
         page.gap();
         let (by, ended_at) = (quoted(&handled.by), quoted(&handled.ended_at));
         let ended = of_end(alert);
-        let colon = if ended == Told::default() || ended == told { "." } else { ":" };
+        let colon = if ended == Told::default() || ended == told {
+            "."
+        } else {
+            ":"
+        };
         page.text(
             2,
             &match by == ended_at {
@@ -92,7 +100,9 @@ pub(crate) fn why(page: &mut Page, alert: &Alert) {
 }
 
 fn waited_for(outer: Option<&Failed>, child: &Child) -> String {
-    let who = outer.and_then(|place| place.path.last()).map_or_else(|| "It".to_owned(), |step| quoted(&step.state));
+    let who = outer
+        .and_then(|place| place.path.last())
+        .map_or_else(|| "It".to_owned(), |step| quoted(&step.state));
     let execution = &child.execution;
     let (name, machine) = (execution.name(), execution.machine().name());
     let failed = match &child.failure {
@@ -145,5 +155,6 @@ fn tried(page: &mut Page, place: &Failed) {
         (attempts, Some(most)) => format!("Tried {}; its Retry allows {most}.", times(attempts)),
         (attempts, None) => format!("Tried {}.", times(attempts)),
     };
+    page.gap();
     page.text(2, &text);
 }

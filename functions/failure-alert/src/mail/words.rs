@@ -111,8 +111,7 @@ pub(crate) fn argument(text: &str) -> String {
 pub(crate) fn clean(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\t', "    ");
     let plain = |c: char| match c {
-        '\n' => Some('\n'),
-        '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some('\n'),
+        '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some('\n'),
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => None,
         c if c.is_control() => Some('\u{fffd}'),
         c => Some(c),
@@ -122,7 +121,10 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// The beginning of the text, and how much was cut off.
 pub(crate) fn cut(text: &str, most_chars: usize, most_lines: usize) -> String {
-    let lines_end = text.match_indices('\n').nth(most_lines.saturating_sub(1)).map(|(at, _)| at);
+    let lines_end = text
+        .match_indices('\n')
+        .nth(most_lines.saturating_sub(1))
+        .map(|(at, _)| at);
     let chars_end = text.char_indices().nth(most_chars).map(|(at, _)| at);
     let Some(end) = lines_end.into_iter().chain(chars_end).min() else {
         return text.to_owned();
@@ -210,7 +212,10 @@ fn unbreakable(line: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for word in line.split_whitespace() {
         let is_unit = UNITS.contains(&word.trim_end_matches(|c: char| c.is_ascii_punctuation()));
-        match words.last_mut().filter(|last| is_unit && last.ends_with(|c: char| c.is_ascii_digit())) {
+        match words
+            .last_mut()
+            .filter(|last| is_unit && last.ends_with(|c: char| c.is_ascii_digit()))
+        {
             Some(number) => {
                 number.push(' ');
                 number.push_str(word);
@@ -265,7 +270,10 @@ mod tests {
 
     #[test]
     fn arguments_survive_a_shell() {
-        assert_eq!(argument("arn:aws:states:r:1:execution:m:r-1"), "arn:aws:states:r:1:execution:m:r-1");
+        assert_eq!(
+            argument("arn:aws:states:r:1:execution:m:r-1"),
+            "arn:aws:states:r:1:execution:m:r-1"
+        );
         assert_eq!(argument("execution:m:it's (1)"), r"'execution:m:it'\''s (1)'");
     }
 
@@ -280,7 +288,10 @@ mod tests {
             "word ".repeat(14).trim()
         );
         assert_eq!(page.done(), expected);
-        assert_eq!(unbreakable("for 4 min 12 s, to 04:12 UTC."), ["for", "4 min", "12 s,", "to", "04:12 UTC."]);
+        assert_eq!(
+            unbreakable("for 4 min 12 s, to 04:12 UTC."),
+            ["for", "4 min", "12 s,", "to", "04:12 UTC."]
+        );
     }
 
     #[test]

@@ -182,7 +182,11 @@ impl Value {
             _ => 0,
         };
         let start = start + quote;
-        let end = if quote == 0 { start } else { closing(text, start, quote - 1) };
+        let end = if quote == 0 {
+            start
+        } else {
+            closing(text, start, quote - 1)
+        };
         Self { start, end, quote }
     }
 

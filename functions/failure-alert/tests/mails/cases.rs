@@ -1,13 +1,17 @@
 //! A case for each class of failure.
 
+mod later;
+mod stopped;
+
 use std::time::Duration;
 
 use failure_alert::alert::{Alert, Child, End, Lock, Past, Redrive, Status};
-use failure_alert::mail::{Recovered, Summary};
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::Timestamp;
 use signalbox::history::{Ended, Failed, Failure, Handled, Kind, Step};
 use signalbox::lock::key::LockKey;
+
+pub(crate) use later::{recoveries, summaries};
 
 /// What is in the cases, and in no message.
 pub(crate) const SECRETS: [&str; 3] = ["hunter2", "AQCwAAAAKgAAAA", "wJalrXUtnFEMI"];
@@ -15,15 +19,20 @@ pub(crate) const SECRETS: [&str; 3] = ["hunter2", "AQCwAAAAKgAAAA", "wJalrXUtnFE
 const RUN: &str = "arn:aws:states:eu-west-1:123456789012:execution:orders-nightly:nightly-2026-01-31";
 
 fn at(text: &str) -> Timestamp {
-    Timestamp::parse(text).unwrap()
+    Timestamp::parse(text).expect("a time")
 }
 
 fn run(text: &str) -> ExecutionArn {
-    ExecutionArn::parse(text).unwrap()
+    ExecutionArn::parse(text).expect("an ARN")
 }
 
-fn text(text: &str) -> Option<String> {
-    Some(text.to_owned())
+/// The lock of the cases.
+fn warehouse(held: bool, waiting: u32) -> Lock {
+    Lock {
+        lock: LockKey::parse("warehouse").expect("a lock"),
+        held,
+        waiting,
+    }
 }
 
 fn step(kind: Kind, state: &str, index: Option<u32>) -> Step {
@@ -84,22 +93,6 @@ fn failed(place: Failed) -> Alert {
     }
 }
 
-/// A run that ended like that with these places open.
-fn open(status: Status, places: Vec<Failed>) -> Alert {
-    let mut alert = failed(task("A", None, None));
-    alert.end.status = status;
-    alert.failure = Some(Failure {
-        ended: match status {
-            Status::TimedOut => Ended::TimedOut,
-            _ => Ended::Aborted,
-        },
-        error: None,
-        cause: None,
-        places,
-    });
-    alert
-}
-
 /// The cases, each with its name.
 pub(crate) fn alerts() -> Vec<(&'static str, Alert)> {
     vec![
@@ -108,10 +101,10 @@ pub(crate) fn alerts() -> Vec<(&'static str, Alert)> {
         ("caught", caught()),
         ("fail-state", fail_state()),
         ("timeout-of-a-task", timeout_of_a_task()),
-        ("timed-out", timed_out()),
-        ("aborted-by-a-person", aborted_by_a_person()),
-        ("aborted-for-a-newer-run", aborted_for_a_newer_run()),
-        ("lock-lost-on-redrive", lock_lost_on_redrive()),
+        ("timed-out", stopped::timed_out()),
+        ("aborted-by-a-person", stopped::aborted_by_a_person()),
+        ("aborted-for-a-newer-run", stopped::aborted_for_a_newer_run()),
+        ("lock-lost-on-redrive", stopped::lock_lost_on_redrive()),
         ("ecs-out-of-memory", ecs_out_of_memory()),
         ("glue", glue()),
         ("nested", nested()),
@@ -133,13 +126,10 @@ fn lambda_with_retries() -> Alert {
     );
     (place.attempts, place.attempts_most) = (4, Some(4));
     let mut alert = failed(place);
-    alert.past.as_mut().unwrap().in_a_row = 3;
-    alert.locks = vec![Lock {
-        lock: LockKey::parse("warehouse").unwrap(),
-        held: true,
-        waiting: 2,
-    }];
-    alert.input = text(r#"{"date":"2026-01-31","db":"postgres://app:hunter2@db.example.org/orders","dryRun":false}"#);
+    alert.past.as_mut().expect("a past").in_a_row = 3;
+    alert.locks = vec![warehouse(true, 2)];
+    alert.input =
+        Some(r#"{"date":"2026-01-31","db":"postgres://app:hunter2@db.example.org/orders","dryRun":false}"#.to_owned());
     alert
 }
 
@@ -154,11 +144,7 @@ fn branch_in_a_map() -> Alert {
     (place.attempts, place.attempts_most) = (2, Some(6));
     let mut alert = failed(place);
     alert.locks = vec![
-        Lock {
-            lock: LockKey::parse("warehouse").unwrap(),
-            held: false,
-            waiting: 1,
-        },
+        warehouse(false, 1),
         Lock {
             lock: LockKey::of_pipeline(alert.end.execution.machine()),
             held: true,
@@ -182,9 +168,12 @@ fn caught() -> Alert {
         ended_event: Some(19),
     });
     let mut alert = failed(place);
-    let (error, cause) = (text("OrdersFailed"), text("The orders of the day could not be loaded."));
+    let (error, cause) = (
+        Some("OrdersFailed".to_owned()),
+        Some("The orders of the day could not be loaded.".to_owned()),
+    );
     (alert.end.error, alert.end.cause) = (error.clone(), cause.clone());
-    let failure = alert.failure.as_mut().unwrap();
+    let failure = alert.failure.as_mut().expect("a failure");
     (failure.error, failure.cause) = (error, cause);
     alert
 }
@@ -204,61 +193,6 @@ fn timeout_of_a_task() -> Alert {
         last_success: None,
         usual: None,
     });
-    alert
-}
-
-fn timed_out() -> Alert {
-    let places = (0..14).map(|item| {
-        let mut place = place(
-            vec![
-                step(Kind::Map, "Orders", Some(item)),
-                step(Kind::Task, "Charge", None),
-            ],
-            None,
-            None,
-        );
-        place.attempts = 1 + item % 3;
-        place.attempts_most = None;
-        place.entered = (item != 2).then(|| at("2026-01-31T04:02:12Z").after(Duration::from_secs(7 * u64::from(item))));
-        place
-    });
-    let mut alert = open(Status::TimedOut, places.collect());
-    alert.end.stopped = at("2026-01-31T06:00:12.400Z");
-    alert.past.as_mut().unwrap().in_a_row = 2;
-    alert
-}
-
-fn aborted_by_a_person() -> Alert {
-    let mut wait = place(vec![step(Kind::Wait, "Wait for the shop to close", None)], None, None);
-    (wait.attempts, wait.attempts_most) = (0, None);
-    let mut alert = open(Status::Aborted, vec![wait]);
-    alert.end.error = text("Operator");
-    alert.end.cause = text("stopped by ana: the input is that of yesterday");
-    alert
-}
-
-fn aborted_for_a_newer_run() -> Alert {
-    let mut alert = open(Status::Aborted, vec![task("Charge", None, None)]);
-    alert.end.error = text("OverlapGuard.Cancelled");
-    alert.end.cause = text(
-        "nightly-2026-01-31b of orders-nightly took its place. See https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:123456789012:execution:orders-nightly:nightly-2026-01-31b",
-    );
-    alert
-}
-
-fn lock_lost_on_redrive() -> Alert {
-    let mut alert = open(Status::Aborted, vec![task("Charge", None, None)]);
-    alert.end.redrive = 1;
-    alert.end.error = text("Lock.LostOnRedrive");
-    alert.end.cause = text(
-        "nightly-2026-01-31 held the lock warehouse when it failed; now that it was redriven the lock is held by delivery-7 of stock-import since 2026-01-31 05:00:12 UTC. See https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:123456789012:execution:stock-import:delivery-7",
-    );
-    alert.end.stopped = at("2026-01-31T08:30:02Z");
-    alert.locks = vec![Lock {
-        lock: LockKey::parse("warehouse").unwrap(),
-        held: false,
-        waiting: 3,
-    }];
     alert
 }
 
@@ -295,7 +229,9 @@ pub(crate) fn nested() -> Alert {
     let mut place = place(
         vec![step(Kind::Map, "Cards", Some(0)), step(Kind::Task, "Pay", None)],
         Some("PaymentError"),
-        Some(r#"{"errorType":"PaymentError","errorMessage":"no such card","trace":["PaymentError: no such card","    at pay (/var/task/pay.js:7:9)"]}"#),
+        Some(
+            r#"{"errorType":"PaymentError","errorMessage":"no such card","trace":["PaymentError: no such card","    at pay (/var/task/pay.js:7:9)"]}"#,
+        ),
     );
     (place.attempts, place.attempts_most) = (2, Some(2));
     alert.children = vec![Child {
@@ -352,13 +288,18 @@ fn hostile() -> Alert {
     let name = format!("it's-{}-(1)", "ü".repeat(71));
     let state = "Prüfe \"Karte\"\n`*_<!channel>_*` & 支払い @here [x](https://example.org) and then some more";
     let mut place = place(
-        vec![step(Kind::Map, "Böse\u{202e}Namen", Some(12)), step(Kind::Task, state, None)],
+        vec![
+            step(Kind::Map, "Böse\u{202e}Namen", Some(12)),
+            step(Kind::Task, state, None),
+        ],
         Some("Fehler: ```<!here>"),
         Some("line one\r\n\u{7}\u{202e}line ``` two\n<https://example.org|click> *bold* password=hunter2"),
     );
     (place.attempts, place.attempts_most) = (3, None);
     let mut alert = failed(place);
-    alert.end.execution = run(&format!("arn:aws:states:eu-west-1:123456789012:execution:{machine}:{name}"));
+    alert.end.execution = run(&format!(
+        "arn:aws:states:eu-west-1:123456789012:execution:{machine}:{name}"
+    ));
     alert
 }
 
@@ -369,63 +310,4 @@ fn redriven() -> Alert {
     alert.locks.clear();
     alert.input = None;
     alert
-}
-
-fn ended(name: &str, when: &str) -> (ExecutionArn, Timestamp) {
-    (run(&RUN.replace("nightly-2026-01-31", name)), at(when))
-}
-
-/// Ends of windows.
-pub(crate) fn summaries() -> Vec<(&'static str, Summary)> {
-    let many = Summary {
-        machine: run(RUN).machine().clone(),
-        status: Status::Failed,
-        state: text("Charge"),
-        error: text("PaymentError"),
-        count: 17,
-        from: at("2026-01-31T04:04:25Z"),
-        to: at("2026-01-31T05:04:25Z"),
-        executions: vec![
-            ended("order-4800", "2026-01-31T05:01:10Z"),
-            ended("order-4801", "2026-01-31T05:02:01Z"),
-        ],
-    };
-    let last_alone = Summary {
-        executions: many.executions[1..].to_vec(),
-        ..many.clone()
-    };
-    let one = Summary {
-        status: Status::TimedOut,
-        state: None,
-        error: None,
-        count: 1,
-        executions: vec![ended("order-4801", "2026-01-31T05:02:01Z")],
-        ..many.clone()
-    };
-    vec![
-        ("summary", many),
-        ("summary-with-the-last-alone", last_alone),
-        ("summary-of-one", one),
-    ]
-}
-
-/// Successes after failures.
-pub(crate) fn recoveries() -> Vec<(&'static str, Recovered)> {
-    let later = Recovered {
-        execution: ended("nightly-2026-02-01", "2026-02-01T04:12:00Z").0,
-        at: at("2026-02-01T04:12:31Z"),
-        redrive: 0,
-        failing_since: at("2026-01-31T04:04:24Z"),
-        failures: 18,
-        states: vec!["Charge".to_owned(), "Load".to_owned()],
-    };
-    let redriven = Recovered {
-        execution: run(RUN),
-        at: at("2026-01-31T06:12:31Z"),
-        redrive: 1,
-        failures: 1,
-        states: Vec::new(),
-        ..later.clone()
-    };
-    vec![("recovered", later), ("recovered-by-redrive", redriven)]
 }

@@ -23,7 +23,10 @@ const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders
 const CLAIM_LIFE: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(name: &str) -> ExecutionArn {
-    ExecutionArn::parse(&format!("arn:aws:states:us-east-1:123456789012:execution:orders:{name}")).unwrap()
+    ExecutionArn::parse(&format!(
+        "arn:aws:states:us-east-1:123456789012:execution:orders:{name}"
+    ))
+    .unwrap()
 }
 
 /// A failure, so many milliseconds after the beginning.
@@ -106,6 +109,7 @@ struct Items {
     groups: BTreeMap<String, Group>,
     incidents: BTreeMap<StateMachineArn, (Incident, Option<Timestamp>)>,
     swept: BTreeMap<StateMachineArn, Timestamp>,
+    cursor: Option<String>,
 }
 
 /// The store.
@@ -222,7 +226,11 @@ impl Store for Memory {
     async fn recovered(&self, success: &Success) -> Result<(), CallError> {
         self.call(|items| {
             let machine = success.execution.machine();
-            if items.incidents.get(machine).is_some_and(|(incident, _)| incident.last < success.stopped) {
+            if items
+                .incidents
+                .get(machine)
+                .is_some_and(|(incident, _)| incident.last < success.stopped)
+            {
                 items.incidents.remove(machine);
             }
         })
@@ -237,7 +245,14 @@ impl Store for Memory {
     }
 
     async fn closed(&self, now: Timestamp) -> Result<Vec<Group>, CallError> {
-        self.call(|items| items.groups.values().filter(|group| group.until <= now).cloned().collect())
+        self.call(|items| {
+            items
+                .groups
+                .values()
+                .filter(|group| group.until <= now)
+                .cloned()
+                .collect()
+        })
     }
 
     async fn incidents(&self) -> Result<Vec<Incident>, CallError> {
@@ -255,11 +270,11 @@ impl Store for Memory {
     }
 
     async fn cursor(&self) -> Result<Option<String>, CallError> {
-        self.call(|_| None)
+        self.call(|items| items.cursor.clone())
     }
 
-    async fn set_cursor(&self, _: &StateMachineArn) -> Result<(), CallError> {
-        self.call(|_| ())
+    async fn set_cursor(&self, machine: &StateMachineArn) -> Result<(), CallError> {
+        self.call(|items| items.cursor = Some(machine.as_str().to_owned()))
     }
 }
 

@@ -1,10 +1,12 @@
 //! What is known of each state that was entered, and of the way there.
 
+mod walk;
+
 use std::collections::HashMap;
 
 use crate::asl::Kind;
 use crate::clock::Timestamp;
-use crate::history::event::{Iteration, Reason};
+use crate::history::event::Reason;
 
 pub(super) type VisitId = usize;
 pub(super) type ScopeId = usize;
@@ -310,22 +312,6 @@ impl Book {
         }
     }
 
-    pub(super) fn is_alive(&self, visit: VisitId) -> bool {
-        let mut inner = visit;
-        for _ in 0..DEPTH {
-            if !self.visits[inner].open {
-                return false;
-            }
-            let scope = &self.scopes[self.visits[inner].scope];
-            match scope.parent {
-                Some(parent) if self.visits[parent].generation == scope.generation => inner = parent,
-                Some(_) => return false,
-                None => return true,
-            }
-        }
-        false
-    }
-
     /// The last visit of this name that is open.
     pub(super) fn latest(&mut self, name: NameId) -> Option<VisitId> {
         let mut visits = self.by_name.remove(&name)?;
@@ -335,67 +321,5 @@ impl Book {
         let found = visits.last().copied();
         self.by_name.insert(name, visits);
         found
-    }
-
-    /// The state that an event is of, or that was entered last in the scope that it is of.
-    pub(super) fn visit_of(&self, mark: Option<Mark>) -> Option<VisitId> {
-        match mark? {
-            Mark::Visit(visit) | Mark::Started(visit) => Some(visit),
-            Mark::Scope(scope) => self.scopes[scope].current.or(self.scopes[scope].parent),
-        }
-    }
-
-    /// The scope in which the event's state follows others.
-    pub(super) fn scope_of(&self, mark: Option<Mark>) -> Option<ScopeId> {
-        match mark? {
-            Mark::Visit(visit) | Mark::Started(visit) => Some(self.visits[visit].scope),
-            Mark::Scope(scope) => Some(scope),
-        }
-    }
-
-    /// Outwards from an event: the scopes that it stands in, innermost first.
-    pub(super) fn scopes_around(&self, mark: Option<Mark>) -> impl Iterator<Item = ScopeId> + '_ {
-        let outer = |scope: &ScopeId| {
-            let parent = self.scopes[*scope].parent?;
-            Some(self.visits[parent].scope)
-        };
-        std::iter::successors(self.scope_of(mark), outer).take(DEPTH)
-    }
-
-    /// Outwards from an event: its own state, and those around it.
-    pub(super) fn visits_around(&self, mark: Option<Mark>) -> impl Iterator<Item = VisitId> + '_ {
-        let own = match mark {
-            Some(Mark::Visit(visit) | Mark::Started(visit)) => Some(visit),
-            Some(Mark::Scope(_)) | None => None,
-        };
-        let outer = self.scopes_around(mark).filter_map(|scope| self.scopes[scope].parent);
-        own.into_iter().chain(outer)
-    }
-
-    /// The first of [`Book::visits_around`] that is wanted.
-    pub(super) fn around(&self, mark: Option<Mark>, wanted: impl Fn(&Visit) -> bool) -> Option<VisitId> {
-        self.visits_around(mark).find(|visit| wanted(&self.visits[*visit]))
-    }
-
-    /// The iteration that an event stands in, if that may be `iteration`.
-    pub(super) fn iteration_around(&self, mark: Option<Mark>, iteration: &Iteration) -> Option<ScopeId> {
-        let map = *self.names.get(iteration.map.as_str())?;
-        self.scopes_around(mark).find(|scope| {
-            let scope = &self.scopes[*scope];
-            let same = scope.index.is_none_or(|index| index == iteration.index);
-            same && scope.parent.is_some_and(|parent| self.visits[parent].name == Some(map))
-        })
-    }
-
-    /// The event's state, if its name is not known yet.
-    pub(super) fn nameless(&self, mark: Option<Mark>) -> Option<VisitId> {
-        let visit = self.visit_of(mark)?;
-        self.visits[visit].name.is_none().then_some(visit)
-    }
-
-    /// The outermost scope that an event stands in, if it is not known where that is.
-    pub(super) fn outermost_detached(&self, mark: Option<Mark>) -> Option<ScopeId> {
-        let outermost = self.scopes_around(mark).last()?;
-        (outermost != TOP && self.scopes[outermost].parent.is_none()).then_some(outermost)
     }
 }

@@ -1,7 +1,7 @@
 //! Why the execution did not succeed.
 
 use super::Reader;
-use super::book::{DEPTH, Mark, TOP, VisitId};
+use super::book::{DEPTH, Mark, TOP, Visit, VisitId};
 use crate::asl::{Container, Kind, State};
 use crate::history::event::Reason;
 use crate::history::{Failed, Handled, Step};
@@ -109,8 +109,10 @@ impl Reader<'_> {
                 around[parent] = true;
             }
         }
+        // Of a Parallel or a Map that began before the tail of a history, it is not known what else is open inside.
+        let is_whole = |visit: &Visit| visit.entered_event.is_some() || visit.inside.is_empty();
         (0..open.len())
-            .filter(|visit| open[*visit] && !around[*visit])
+            .filter(|visit| open[*visit] && !around[*visit] && is_whole(&self.book.visits[*visit]))
             .collect()
     }
 

@@ -1,105 +1,24 @@
 //! Every permission that the template gives the lock's functions is needed: without any one of them something fails for
 //! want of it.
 
-use std::error::Error;
-use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::types::ExecutionStatus;
 use e2e::lock::{BRIEFLY, Does, FOR_EVER, Locks};
-use futures_util::future::try_join_all;
+use e2e::policies::{Permission, Seen, each_is_needed};
 use local_cloud::{Cloud, Fault, FunctionError, Stack};
 use serde_json::{Value, json};
 
 use crate::{LOCK, Tested, plain};
 
-const TEMPLATE: &str = include_str!("../../../../template.yaml");
-
-/// What the fleet may do without any of the actions that are taken away from it.
-const HARMLESS: &str = "states:ValidateStateMachineDefinition";
-
-/// A permission: as it stands in the template, in the part about one function.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Permission {
-    function: &'static str,
-    line: &'static str,
-}
-
-impl Permission {
-    fn action(self) -> &'static str {
-        self.line.trim_start_matches("- ").trim_start_matches("Action: ")
-    }
-
-    fn test(self) -> String {
-        format!("{} without {}", self.function, self.line)
-    }
-
-    /// The template without it.
-    fn taken_away(self) -> String {
-        let mut kept = String::new();
-        for (resource, line) in with_resources() {
-            let hit = resource.starts_with(self.function) && line.trim() == self.line;
-            kept.push_str(&if hit {
-                line.replace(self.action(), HARMLESS)
-            } else {
-                line.to_owned()
-            });
-            kept.push('\n');
-        }
-        kept
-    }
-
-    async fn deploy(self) -> Result<Locks, local_cloud::Error> {
-        let file = self.test().replace([' ', ':'], "-");
-        let template = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{file}.yaml"));
-        std::fs::write(&template, self.taken_away()).expect("written");
-        let fleet = Stack::new("signalbox", &template).parameter("AllowStopExecution", "true");
-        Locks::into(Cloud::shared().await?.account(&self.test()), fleet).await
-    }
-}
-
-/// The lines of the template, each with the resource that it is about.
-fn with_resources() -> Vec<(&'static str, &'static str)> {
-    let mut resource = "";
-    TEMPLATE
-        .lines()
-        .map(|line| {
-            if line.starts_with("  ") && !line.starts_with("   ") && line.ends_with(':') {
-                resource = line.trim().trim_end_matches(':');
-            }
-            (resource, line)
-        })
-        .collect()
-}
-
-/// What the template gives a function.
-fn granted(function: &'static str) -> Vec<Permission> {
-    let lines = with_resources()
-        .into_iter()
-        .filter(|(resource, _)| resource.starts_with(function));
-    let lines = lines.map(|(_, line)| line.trim()).filter(|line| {
-        let action = line.trim_start_matches("- ").trim_start_matches("Action: ");
-        ["states:", "dynamodb:", "sqs:"]
-            .iter()
-            .any(|service| action.starts_with(service))
-            && !action.contains(' ')
-    });
-    lines.map(|line| Permission { function, line }).collect()
-}
-
-type Seen = Result<(), Box<dyn Error>>;
-
-/// Takes each permission away, and sees what comes of it.
-async fn each_is_needed(function: &'static str, see: impl AsyncFn(Permission) -> Seen) -> Tested {
-    let granted = granted(function);
-    assert!(granted.len() > 5, "{granted:?}");
-    try_join_all(granted.iter().map(|permission| async {
-        let seen = see(*permission).await;
-        seen.map_err(|error| format!("{}: {error}", permission.test()).into()) as Seen
-    }))
-    .await?;
-    Ok(())
+/// The fleet without a permission.
+async fn deploy(permission: Permission) -> Result<Locks, local_cloud::Error> {
+    let fleet = permission
+        .taken_away(env!("CARGO_TARGET_TMPDIR"))
+        .expect("written")
+        .parameter("AllowStopExecution", "true");
+    Locks::into(Cloud::shared().await?.account(&permission.test()), fleet).await
 }
 
 fn is_denied<T: std::fmt::Debug>(permission: Permission, answer: Result<T, FunctionError>) {
@@ -157,7 +76,7 @@ fn far_future() -> i64 {
 #[tokio::test]
 async fn of_lock_acquire() -> Tested {
     each_is_needed("LockAcquire", async |permission| {
-        let locks = permission.deploy().await?;
+        let locks = deploy(permission).await?;
         match permission.action() {
             "dynamodb:GetItem" | "dynamodb:PutItem" | "dynamodb:UpdateItem" | "states:SendTaskSuccess" => {
                 is_denied(permission, acquire(&locks, json!({})).await);
@@ -209,7 +128,7 @@ async fn of_lock_release() -> Tested {
         if permission.action().starts_with("sqs:") {
             return without_events(permission).await;
         }
-        let locks = permission.deploy().await?;
+        let locks = deploy(permission).await?;
         // What is seen is seen in direct calls alone.
         locks.account.fault(Fault::drop_events()).await?;
         if permission.line == "Action: dynamodb:Query" {
@@ -281,7 +200,7 @@ async fn of_lock_release() -> Tested {
 
 /// Lambda does not read the queue of status events.
 async fn without_events(permission: Permission) -> Seen {
-    let locks = match permission.deploy().await {
+    let locks = match deploy(permission).await {
         Ok(locks) => locks,
         Err(error) if error.to_string().contains(permission.action()) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -308,7 +227,7 @@ async fn pause(time: Duration) {
 #[tokio::test]
 async fn of_lock_admin() -> Tested {
     each_is_needed("LockAdmin", async |permission| {
-        let locks = permission.deploy().await?;
+        let locks = deploy(permission).await?;
         let two_slots = json!({"action": "setSlots", "lock": LOCK, "slots": 2});
         let denied = match permission.line {
             "- dynamodb:GetItem" | "- dynamodb:Query" => locks.list(LOCK).await,

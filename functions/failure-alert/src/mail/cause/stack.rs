@@ -33,7 +33,10 @@ impl Stack {
         frames.truncate(FRAMES);
         Self {
             left_out: all - frames.len(),
-            lines: frames.iter().flat_map(|frame| frame.lines().map(str::to_owned)).collect(),
+            lines: frames
+                .iter()
+                .flat_map(|frame| frame.lines().map(str::to_owned))
+                .collect(),
         }
     }
 }
@@ -56,7 +59,13 @@ fn frame(frame: &Value) -> Option<String> {
 
 /// Whether it is the runtime's own.
 fn is_foreign(frame: &str) -> bool {
-    ["/var/runtime/", "/var/lang/", "node:internal", "<frozen ", "lambdainternal"]
-        .iter()
-        .any(|foreign| frame.contains(foreign))
+    [
+        "/var/runtime/",
+        "/var/lang/",
+        "node:internal",
+        "<frozen ",
+        "lambdainternal",
+    ]
+    .iter()
+    .any(|foreign| frame.contains(foreign))
 }

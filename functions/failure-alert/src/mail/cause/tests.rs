@@ -20,9 +20,15 @@ fn each_kind_of_cause_tells() {
         ("{broken", "{broken"),
         ("\"a text in quotes\"", "a text in quotes"),
         (r#"{"Value1":"HelloWorld"}"#, r#"{"Value1":"HelloWorld"}"#),
-        (r#"{"errorType":"TypeError","errorMessage":"x is undefined"}"#, "TypeError: x is undefined"),
+        (
+            r#"{"errorType":"TypeError","errorMessage":"x is undefined"}"#,
+            "TypeError: x is undefined",
+        ),
         (r#"{"errorType":"Runtime.ExitError"}"#, "Runtime.ExitError"),
-        (r#"{"errorMessage":"{\"message\":\"inner\",\"code\":\"E1\"}","errorType":"Error"}"#, "Error: E1: inner"),
+        (
+            r#"{"errorMessage":"{\"message\":\"inner\",\"code\":\"E1\"}","errorType":"Error"}"#,
+            "Error: E1: inner",
+        ),
         (
             r#"{"errorMessage":"outer","errorType":"java.lang.RuntimeException","cause":{"errorMessage":"refused","errorType":"java.net.ConnectException"}}"#,
             "java.lang.RuntimeException: outer\nCaused by java.net.ConnectException: refused",
@@ -85,8 +91,14 @@ fn what_leads_further_is_kept() {
 #[test]
 fn an_error_is_told_once() {
     let cause = r#"{"errorType":"PaymentError","errorMessage":"answered 503"}"#;
-    assert_eq!(tell(Some("PaymentError"), Some(cause)).sentence(), "PaymentError: answered 503");
-    assert_eq!(tell(Some("States.TaskFailed"), Some(cause)).sentence(), "States.TaskFailed: PaymentError: answered 503");
+    assert_eq!(
+        tell(Some("PaymentError"), Some(cause)).sentence(),
+        "PaymentError: answered 503"
+    );
+    assert_eq!(
+        tell(Some("States.TaskFailed"), Some(cause)).sentence(),
+        "States.TaskFailed: PaymentError: answered 503"
+    );
     assert_eq!(tell(Some("Error"), Some("Error: no")).sentence(), "Error: no");
     assert_eq!(tell(Some("States.Timeout"), None).sentence(), "States.Timeout");
     assert_eq!(tell(None, None), Told::default());
@@ -111,9 +123,15 @@ fn a_stack_is_trimmed_to_ones_own_innermost_frames() {
     let stack = tell(None, Some(python)).stack;
     assert_eq!(stack.lines[..2], ["File \"/var/task/b.py\", line 2, in b", "    c()"]);
     let old = r#"{"errorType":"E","errorMessage":"m","stackTrace":[["/var/task/a.py",1,"a","b()"]]}"#;
-    assert_eq!(tell(None, Some(old)).stack.lines, ["File \"/var/task/a.py\", line 1, in a"]);
+    assert_eq!(
+        tell(None, Some(old)).stack.lines,
+        ["File \"/var/task/a.py\", line 1, in a"]
+    );
     let java: Vec<String> = (0..50).map(|n| format!("\"org.example.C.m{n}(C.java:{n})\"")).collect();
-    let java = format!(r#"{{"errorType":"E","errorMessage":"m","stackTrace":[{}]}}"#, java.join(","));
+    let java = format!(
+        r#"{{"errorType":"E","errorMessage":"m","stackTrace":[{}]}}"#,
+        java.join(",")
+    );
     let stack = tell(None, Some(&java)).stack;
     assert_eq!((stack.lines.len(), stack.left_out), (3, 47));
 }

@@ -75,6 +75,11 @@ fn an_evaluation_that_failed_names_its_state_wherever_it_points() {
         shown(ORDERS, &history),
         r##"Map "Orders" / Parallel "Fan"#0 / Task "Pack" <- 4"##
     );
+    let bare = history.replace(cause, "nothing");
+    assert_eq!(
+        shown(ORDERS, &bare),
+        r##"Map "Orders" / Parallel "Fan"#0 / Task "Pack" <- 4"##
+    );
     // Of two that are open, the cause names the entry; without it, the one in the same iteration is it.
     let in_a_map = |cause: &str| {
         format!(
@@ -122,12 +127,51 @@ fn a_runtime_error_in_a_branch_is_found_by_its_cause() {
 
 #[test]
 fn what_the_cause_of_a_nested_execution_names_is_not_taken_for_a_state_of_this_one() {
+    let cause =
+        "{\"Cause\": \"An error occurred while executing the state 'Charge' (entered at the event id #5). Nothing.\"}";
+    let history = format!(
+        "2 0 ParallelStateEntered Fan
+         3 2 ParallelStateStarted
+         4 3 TaskStateEntered Pack
+         5 3 TaskStateEntered Charge
+         6 4 TaskScheduled states:startExecution.sync
+         7 6 TaskFailed States.TaskFailed | {cause}
+         8 0 ExecutionFailed States.TaskFailed | {cause}"
+    );
+    assert_eq!(
+        shown(ORDERS, &history),
+        r##"Map "Orders" / Parallel "Fan"#0 / Task "Pack" <- 4"##
+    );
+}
+
+#[test]
+fn a_fail_that_passes_a_cause_of_aws_on_is_still_where_it_ended() {
+    let cause = "An error occurred while executing the state 'First' (entered at the event id #2). Nothing.";
+    let history = format!(
+        "2 0 TaskStateEntered First
+         3 2 EvaluationFailed First | States.QueryEvaluationError | {cause}
+         4 3 TaskStateExited First
+         5 4 FailStateEntered Bad
+         6 5 ExecutionFailed Bad.Luck | {cause}"
+    );
+    let handled = place(LINE, &history).handled.unwrap();
+    assert_eq!((handled.by.as_str(), handled.ended_event), ("Bad", Some(5)));
+}
+
+#[test]
+fn where_the_chain_says_nothing_the_first_failure_with_the_same_error_is_it() {
     let history = "
-        2 0 TaskStateEntered Pack
-        3 2 TaskScheduled states:startExecution.sync
-        4 3 TaskFailed States.TaskFailed | {\"Cause\": \"An error occurred while executing the state 'Pack' (entered at the event id #7).\"}
-        5 4 ExecutionFailed States.TaskFailed | {\"Cause\": \"An error occurred while executing the state 'Pack' (entered at the event id #7).\"}";
-    assert_eq!(shown_blindly(history), r#"Task "Pack" (attempt 1) <- 2"#);
+        2 0 ParallelStateEntered Fan
+        3 2 ParallelStateStarted
+        4 3 TaskStateEntered Pack
+        5 3 TaskStateEntered Charge
+        6 4 TaskFailed Broken | once
+        7 5 TaskFailed Broken | once
+        8 0 ExecutionFailed Broken | once";
+    assert_eq!(
+        shown(ORDERS, history),
+        r##"Map "Orders" / Parallel "Fan"#0 / Task "Pack" <- 4"##
+    );
 }
 
 #[test]

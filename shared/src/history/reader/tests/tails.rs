@@ -101,3 +101,35 @@ fn an_entry_that_the_cause_alone_names_was_not_read() {
         ("Pack", Some(7))
     );
 }
+
+#[test]
+fn what_began_before_the_tail_is_no_open_leaf_once_its_states_are_left() {
+    // The events of two iterations; which, the tail does not tell. The second goes on.
+    let history = "
+        5001 4990 PassStateEntered Label
+        5002 4991 TaskStateExited Charge
+        5003 5001 PassStateExited Label
+        5004 5003 ParallelStateExited Fan
+        5005 4992 PassStateEntered Label
+        5006 5005 PassStateExited Label
+        5007 4993 TaskStateEntered Charge
+        5008 0 ExecutionAborted";
+    assert_eq!(
+        shown(ORDERS, history),
+        r##"Map "Orders" / Parallel "Fan"#1 / Task "Charge" <- 5007"##
+    );
+}
+
+#[test]
+fn an_iteration_that_began_before_the_tail_is_kept_apart_from_those_that_were_read() {
+    let history = "
+        5001 4990 MapIterationStarted Orders 7
+        5002 5001 ParallelStateEntered Fan
+        5003 5002 ParallelStateStarted
+        5004 4991 ParallelStateExited Fan
+        5005 5003 TaskStateEntered Pack
+        5006 4992 PassStateEntered Label
+        5007 0 ExecutionAborted";
+    let expected = r##"Map "Orders"[7] / Parallel "Fan"#0 / Task "Pack" <- 5005; Map "Orders" / Parallel "Fan"#0 / Pass "Label" <- 5006"##;
+    assert_eq!(shown(ORDERS, history), expected);
+}

@@ -1,11 +1,16 @@
 //! Alerts on the local cloud: failures as EventBridge tells them, what the sweep finds, and what subscribers read.
 
+mod policies;
+#[path = "../../../../functions/failure-alert/tests/store_cases/mod.rs"]
+mod store_cases;
+
 use std::time::Duration;
 
+use e2e::alert_storm::storm;
 use e2e::alerts::Alerts;
 use e2e::lock::{BRIEFLY, Locks};
-use futures_util::future::try_join_all;
-use local_cloud::{Fault, Notification, Stack};
+use failure_alert::dynamo::DynamoStore;
+use local_cloud::{Cloud, Fault, Notification, Stack};
 use serde_json::{Value, json};
 
 /// Most tests meet errors of the harness and of functions.
@@ -58,39 +63,39 @@ async fn a_failure_is_mailed_with_its_place_and_its_reason() -> Tested {
 }
 
 #[tokio::test]
-async fn a_storm_is_one_alert_and_one_summary() -> Tested {
-    const FAILURES: usize = 60;
-    let alerts = Alerts::deploy("storm").await?;
-    let failures = (0..FAILURES).map(|n| {
-        let cause = format!("order {n} of customer c-{n}0{n} was declined");
-        let name = format!("run-{n}");
-        let alerts = &alerts;
-        async move { alerts.fails(&name, "Card.Declined", &cause).await }
-    });
-    try_join_all(failures).await?;
-    let came = alerts.comes(1).await?;
-    assert_eq!(came.len(), 1, "{came:?}");
-    // All of them are counted, before the window closes.
-    local_cloud::wait::until("all events to be handled", Duration::from_mins(2), async || {
-        let ends = alerts.ends().await.map_err(|error| error.to_string())?;
-        let settled = ends.iter().filter(|state| *state != "pending").count();
-        match settled == FAILURES {
-            true => Ok(()),
-            false => Err(format!("{settled} are settled")),
-        }
-    })
-    .await?;
+async fn a_storm_is_one_alert_and_one_summary_for_each_kind() -> Tested {
+    let outcome = storm("storm", 60, 3).await?;
+    assert_eq!(outcome.broken, Vec::<String>::new());
+    assert_eq!(
+        (outcome.alerts, outcome.summaries, outcome.told),
+        (3, 3, 60),
+        "{outcome:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn when_a_window_has_closed_the_next_failure_is_news() -> Tested {
+    let alerts = Alerts::deploy("window").await?;
+    for name in ["one", "two"] {
+        alerts.fails(name, "Card.Declined", "declined").await?;
+        alerts.comes(1).await?;
+    }
     alerts.age(CLOSED).await?;
-    assert_eq!(alerts.sweep().await?["closed"], 1);
-    let came = alerts.comes(2).await?;
-    assert_eq!(came.len(), 2, "{came:?}");
-    let says = format!("{} more", FAILURES - 1);
-    let summary = came.iter().find(|message| subject(message).ends_with(&says));
-    let summary = summary.expect("a summary");
-    assert!(summary.message.contains(&says), "{summary:?}");
-    // The next one is news again.
-    alerts.fails("later", "Card.Declined", "order 7 was declined").await?;
-    assert_eq!(alerts.comes(3).await?.len(), 3);
+    // No sweep came: what was counted is told before the new window opens.
+    alerts.fails("three", "Card.Declined", "declined").await?;
+    let subjects: Vec<String> = alerts
+        .comes(3)
+        .await?
+        .iter()
+        .map(|message| subject(message).to_owned())
+        .collect();
+    assert_eq!(subjects.len(), 3, "{subjects:?}");
+    assert_eq!(
+        subjects.iter().filter(|subject| subject.ends_with(": 1 more")).count(),
+        1,
+        "{subjects:?}"
+    );
     Ok(())
 }
 
@@ -292,5 +297,14 @@ async fn an_event_that_nobody_can_read_is_delivered_again_and_harms_no_other() -
     for body in [json!({"detail": {"status": "FAILED"}}), json!([]), Value::Null] {
         assert!(alerts.deliver(&body, 1).await?, "{body}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_adapter_to_dynamodb_is_what_the_store_in_memory_is() -> Tested {
+    let account = Cloud::shared().await?.account("store cases");
+    let fleet = account.deploy(Stack::fleet().parameter("Alerts", "false")).await?;
+    let store = DynamoStore::new(account.dynamodb().clone(), fleet.output("TableName")?.to_owned());
+    store_cases::all(&store).await;
     Ok(())
 }
