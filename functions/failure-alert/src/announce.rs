@@ -174,6 +174,10 @@ where
     /// A window has closed: what it counted is announced, in one.
     pub async fn close(&self, group: &Group) -> Result<(), Error> {
         if let Some(last) = group.last.as_ref().filter(|_| group.count > 0) {
+            // It works again and failed again since the alert: then this is the alert, and what ends it is to be told.
+            if last.is_alarm() && self.store.incident(&group.machine).await?.is_none() {
+                self.store.fails(last, true).await?;
+            }
             let summary = Summary {
                 machine: group.machine.clone(),
                 status: last.status,

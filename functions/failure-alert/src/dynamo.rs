@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
@@ -88,7 +89,7 @@ impl DynamoStore {
             .set_expression_attribute_names(Some(names(condition)))
             .set_expression_attribute_values(Some(bound(values)));
         let deleted = delete.send().await;
-        signalbox::item::met(DELETE, deleted, |error| error.is_conditional_check_failed_exception()).map(drop)
+        signalbox::item::met(DELETE, deleted, DeleteItemError::is_conditional_check_failed_exception).map(drop)
     }
 
     /// The keys of what the index has under `active` up to `due`, all pages.

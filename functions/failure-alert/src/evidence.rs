@@ -121,14 +121,26 @@ pub async fn locate(source: &impl Source, end: &End) -> Located {
 pub async fn gather(
     source: &impl Source,
     locks: &impl Locks,
-    end: End,
+    mut end: End,
     located: Located,
     input: Option<String>,
 ) -> Alert {
     let mut unknown: Vec<String> = located.missing.into_iter().collect();
     let mut note = |what: &str, error: &CallError| unknown.push(missing(what, error));
     let redrive = match source.describe(&end.execution).await {
-        Ok(described) => described.map_or(Redrive::Unknown, |described| described.redrive),
+        Ok(Some(described)) => {
+            // What an event lacks. If it was redriven since, this is another end.
+            if let Some(full) = described
+                .end
+                .filter(|full| (full.status, full.redrive) == (end.status, end.redrive))
+            {
+                end.error = end.error.or(full.error);
+                end.cause = end.cause.or(full.cause);
+                end.started = end.started.or(full.started);
+            }
+            described.redrive
+        }
+        Ok(None) => Redrive::Unknown,
         Err(error) => {
             note("whether it can be redriven", &error);
             Redrive::Unknown

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use signalbox::arn::StateMachineArn;
 use signalbox::clock::{Clock, Timestamp};
+use signalbox::quotas::LIST_PAGE;
 
 use crate::Alerts;
 use crate::alert::{End, Status};
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::events::Success;
 use crate::evidence::{Listed, Locks, Source};
 use crate::outbox::Outbox;
-use crate::store::Store;
+use crate::store::{Incident, Store};
 
 /// Calls of `ListExecutions` in one sweep, which comes every minute: 0.2 a second. The overlap guard needs the rest of the
 /// account's quota.
@@ -26,6 +27,9 @@ pub const OVERLAP: Duration = Duration::from_mins(10);
 /// Executions that started so long before the last sweep are looked for on later pages of a list, which is in the order of
 /// their starts.
 pub const LONG_RUNS: Duration = Duration::from_hours(24);
+
+/// Successes that are looked at, the latest started ones, to see whether a pipeline works again.
+const LATEST: i32 = 10;
 
 /// Time that is left when a sweep ends; what it did not come to is the next one's.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -89,7 +93,7 @@ where
             swept.closed += usize::from(swept.note(closed).is_some());
         }
         let mut lists = LISTS_MOST;
-        let recoveries = self.sweep_incidents(&mut lists, deadline).await;
+        let recoveries = self.sweep_incidents(&mut lists, deadline, &mut swept).await;
         swept.note(recoveries);
         let missed = self.sweep_pipelines(&mut lists, deadline, &mut swept).await;
         swept.note(missed);
@@ -101,32 +105,47 @@ where
     }
 
     /// Recoveries that no event has told.
-    async fn sweep_incidents(&self, lists: &mut u32, deadline: Timestamp) -> Result<(), Error> {
-        for incident in self.store.incidents().await? {
+    async fn sweep_incidents(&self, lists: &mut u32, deadline: Timestamp, swept: &mut Swept) -> Result<(), Error> {
+        let mut incidents = self.store.incidents().await?;
+        // Each sweep begins somewhere else: where there are calls for some only, all have their turn.
+        if !incidents.is_empty() {
+            let first = usize::try_from(self.clock.nonce() % incidents.len() as u64).unwrap_or(0);
+            incidents.rotate_left(first);
+        }
+        for incident in incidents {
             // Half of the calls, at most: the others are for failures.
             if *lists <= LISTS_MOST / 2 || !self.has_time(deadline) {
                 return Ok(());
             }
             *lists -= 1;
-            let page = self.source.list(&incident.machine, Some("SUCCEEDED"), 10, None).await?;
-            let latest = page.entries.into_iter().max_by_key(|listed| listed.stopped);
-            let Some(Listed {
+            let looked = self.sweep_incident(&incident).await;
+            swept.note(looked);
+        }
+        Ok(())
+    }
+
+    async fn sweep_incident(&self, incident: &Incident) -> Result<(), Error> {
+        let page = self
+            .source
+            .list(&incident.machine, Some("SUCCEEDED"), LATEST, None)
+            .await?;
+        let latest = page.entries.into_iter().max_by_key(|listed| listed.stopped);
+        let Some(Listed {
+            execution,
+            redrive,
+            stopped: Some(stopped),
+            ..
+        }) = latest
+        else {
+            return Ok(());
+        };
+        if stopped > incident.last {
+            let success = Success {
                 execution,
                 redrive,
-                stopped: Some(stopped),
-                ..
-            }) = latest
-            else {
-                continue;
+                stopped,
             };
-            if stopped > incident.last {
-                self.succeeded(&Success {
-                    execution,
-                    redrive,
-                    stopped,
-                })
-                .await?;
-            }
+            self.succeeded(&success).await?;
         }
         Ok(())
     }
@@ -156,59 +175,64 @@ where
                 swept.left = count - at;
                 return Ok(());
             }
-            let pipeline = self.sweep_pipeline(machine, lists, deadline).await;
-            swept.missed += swept.note(pipeline).unwrap_or(0);
+            let pipeline = self.sweep_pipeline(machine, lists, deadline, swept).await;
+            swept.note(pipeline);
             swept.pipelines += 1;
             self.store.set_cursor(machine).await?;
         }
         Ok(())
     }
 
-    /// How many of its failures no event had told.
+    /// Announces those of its failures that no event had told.
     async fn sweep_pipeline(
         &self,
         machine: &StateMachineArn,
         lists: &mut u32,
         deadline: Timestamp,
-    ) -> Result<usize, Error> {
+        swept: &mut Swept,
+    ) -> Result<(), Error> {
         let now = self.clock.now();
         let Some(mark) = self.store.swept(machine).await? else {
             // From now on: what failed before there were alerts is old news.
-            self.store.sweeps(machine, now).await?;
-            return Ok(0);
+            return Ok(self.store.sweeps(machine, now).await?);
         };
         let since = Timestamp::from_millis(mark.as_millis() - i64::try_from(OVERLAP.as_millis()).unwrap_or(0));
-        let mut missed = 0;
+        let failed = swept.failed;
         for status in [Status::Failed, Status::TimedOut, Status::Aborted] {
             let mut from = None;
             loop {
                 *lists = lists.saturating_sub(1);
-                let page = self
-                    .source
-                    .list(machine, Some(status.name()), signalbox::quotas::LIST_PAGE, from)
-                    .await?;
-                let reaches = page
-                    .entries
-                    .last()
-                    .is_some_and(|last| last.started.after(LONG_RUNS) > since);
+                let page = self.source.list(machine, Some(status.name()), LIST_PAGE, from).await?;
+                let last = page.entries.last();
+                let reaches = last.is_some_and(|last| last.started.after(LONG_RUNS) > since);
                 for listed in page.entries {
                     let Some(stopped) = listed.stopped.filter(|at| *at >= since) else {
                         continue;
                     };
                     if !self.has_time(deadline) {
                         // The mark stays: the next sweep of this pipeline begins where this one did.
-                        return Ok(missed);
+                        return Ok(());
                     }
-                    missed += usize::from(self.found(listed, status, stopped).await?);
+                    let found = self.found(listed, status, stopped).await;
+                    swept.missed += usize::from(swept.note(found) == Some(true));
                 }
                 from = page.next.filter(|_| reaches);
                 if from.is_none() {
                     break;
                 }
+                if *lists == 0 {
+                    let status = status.name();
+                    tracing::error!(stateMachineArn = %machine, status, "more failures than a sweep may list; those before them only their events tell");
+                    swept.failed += 1;
+                    return Ok(self.store.sweeps(machine, now).await?);
+                }
             }
         }
-        self.store.sweeps(machine, now).await?;
-        Ok(missed)
+        // Else it is done again from the same mark on.
+        if swept.failed == failed {
+            self.store.sweeps(machine, now).await?;
+        }
+        Ok(())
     }
 
     /// Whether it was news.

@@ -147,5 +147,5 @@ async fn another_invocation_that_is_at_it_is_waited_for() {
 
 #[tokio::test]
 async fn the_store_in_memory_is_what_the_adapter_is() {
-    store_cases::all(&Fleet::default().alerts.store).await;
+    store_cases::all(&Fleet::default().alerts.store).await.unwrap();
 }

@@ -34,6 +34,7 @@ pub struct Outcome {
 }
 
 /// So many failures of so many kinds.
+#[allow(clippy::disallowed_methods, reason = "the wall time is what it measures")]
 pub async fn storm(test: &str, failures: usize, kinds: usize) -> Result<Outcome, Box<dyn std::error::Error>> {
     let alerts = Alerts::deploy(test).await?;
     let begun = Instant::now();

@@ -111,6 +111,7 @@ impl Alerts {
             }
         })
         .await?;
+        #[allow(clippy::disallowed_methods, reason = "something that is not to happen")]
         tokio::time::sleep(QUIET).await;
         self.messages().await
     }

@@ -1,5 +1,7 @@
 //! Ends: claimed, announced or counted.
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 use signalbox::item::{Item, Reader, at, met, n, s};
@@ -45,7 +47,7 @@ impl DynamoStore {
             .set_expression_attribute_names(Some(names(condition)))
             .set_expression_attribute_values(Some(bound([(":pending", s("pending")), (":before", at(before))])));
         let put = put.send().await;
-        if met(PUT, put, |error| error.is_conditional_check_failed_exception())? {
+        if met(PUT, put, PutItemError::is_conditional_check_failed_exception)? {
             return Ok(Begun::Mine);
         }
         let Some(item) = self.get(key_of(end)).await? else {
@@ -75,7 +77,7 @@ impl DynamoStore {
                 (":at", at(now)),
             ])));
         let updated = update.send().await;
-        met(UPDATE, updated, |error| error.is_conditional_check_failed_exception()).map(drop)
+        met(UPDATE, updated, UpdateItemError::is_conditional_check_failed_exception).map(drop)
     }
 
     pub(super) async fn pending_ends(&self, now: Timestamp) -> Result<Vec<End>, CallError> {

@@ -1,5 +1,6 @@
 //! Groups: windows in which failures of one kind are counted.
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use signalbox::aws::CallError;
@@ -63,7 +64,7 @@ impl DynamoStore {
         };
         let put = put.send().await;
         Ok(
-            match met(PUT, put, |error| error.is_conditional_check_failed_exception())? {
+            match met(PUT, put, PutItemError::is_conditional_check_failed_exception)? {
                 true => Joined::First,
                 false => Joined::Changed,
             },

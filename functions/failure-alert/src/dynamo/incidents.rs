@@ -1,5 +1,6 @@
 //! Incidents: pipelines whose failure was announced, and that have not succeeded since.
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
@@ -30,15 +31,14 @@ impl DynamoStore {
         let machine = end.execution.machine();
         let mut sets = "ADD #failures :one SET #expires = :expires".to_owned();
         let mut values = bound([(":one", n(1)), (":expires", n(in_days(end.stopped, KEPT_DAYS)))]);
-        let mut condition = match opens {
-            true => "(attribute_not_exists(#last) OR #last < :stopped)".to_owned(),
-            false => "#last < :stopped".to_owned(),
+        let condition = match (is_last, opens) {
+            (true, true) => "attribute_not_exists(#last) OR #last < :stopped",
+            (true, false) => "#last < :stopped",
+            (false, _) => "#last >= :stopped",
         };
         values.insert(":stopped".to_owned(), at(end.stopped));
         if is_last {
             sets.push_str(", #last = :stopped");
-        } else {
-            condition = "#last >= :stopped".to_owned();
         }
         if opens && is_last {
             sets.push_str(
@@ -48,7 +48,7 @@ impl DynamoStore {
             values.insert(":active".to_owned(), s(FAILING));
         }
         let mut all = names(&sets);
-        all.extend(names(&condition));
+        all.extend(names(condition));
         let update = self
             .client
             .update_item()
@@ -59,7 +59,7 @@ impl DynamoStore {
             .set_expression_attribute_names(Some(all))
             .set_expression_attribute_values(Some(values));
         let updated = update.send().await;
-        met(UPDATE, updated, |error| error.is_conditional_check_failed_exception())
+        met(UPDATE, updated, UpdateItemError::is_conditional_check_failed_exception)
     }
 
     pub(super) async fn find_incident(&self, machine: &StateMachineArn) -> Result<Option<Incident>, CallError> {
@@ -89,7 +89,7 @@ impl DynamoStore {
                 (":now", at(now)),
             ])));
         let updated = update.send().await;
-        if met(UPDATE, updated, |error| error.is_conditional_check_failed_exception())? {
+        if met(UPDATE, updated, UpdateItemError::is_conditional_check_failed_exception)? {
             return Ok(Begun::Mine);
         }
         Ok(match self.find_incident(machine).await? {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionError;
+use aws_sdk_sfn::operation::list_executions::ListExecutionsError;
 use aws_sdk_sfn::types::{
     ExecutionListItem, ExecutionRedriveStatus, ExecutionStatus, HistoryEvent, IncludedData, StateMachineType,
 };
@@ -38,11 +39,14 @@ const DEFINITION_LIVES: Duration = Duration::from_mins(5);
 /// Source: Step Functions API reference, `RedriveExecution` (14 days).
 const REDRIVABLE: Duration = Duration::from_hours(14 * 24);
 
+/// The definitions that are known, and since when.
+type Definitions = Rc<RefCell<HashMap<StateMachineArn, (Timestamp, Rc<Definition>)>>>;
+
 /// Step Functions through the SDK.
 #[derive(Debug, Clone)]
 pub struct SfnSource {
     client: Client,
-    definitions: Rc<RefCell<HashMap<StateMachineArn, (Timestamp, Rc<Definition>)>>>,
+    definitions: Definitions,
 }
 
 impl SfnSource {
@@ -200,7 +204,19 @@ impl Source for SfnSource {
             .set_status_filter(status.map(ExecutionStatus::from))
             .max_results(most)
             .set_next_token(from);
-        let page = list.send().await.map_err(|error| CallError::new(LIST, &error))?;
+        let page = match list.send().await {
+            Ok(page) => page,
+            Err(error) => {
+                return match error.as_service_error() {
+                    // It was deleted, and its executions with it.
+                    Some(ListExecutionsError::StateMachineDoesNotExist(_)) => Ok(Page {
+                        entries: Vec::new(),
+                        next: None,
+                    }),
+                    _ => Err(CallError::new(LIST, &error)),
+                };
+            }
+        };
         Ok(Page {
             entries: page.executions.iter().filter_map(listed).collect(),
             next: page.next_token,

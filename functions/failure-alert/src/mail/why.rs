@@ -65,7 +65,10 @@ pub(crate) fn why(page: &mut Page, alert: &Alert) {
     match end.status {
         Status::TimedOut => page.text(2, "It took longer than the TimeoutSeconds of its state machine allows."),
         Status::Aborted if told == Told::default() => page.text(2, "Whoever stopped it gave no reason."),
-        Status::Failed if told == Told::default() => page.text(2, "Step Functions has neither an error nor a cause."),
+        Status::Failed if told == Told::default() => page.text(
+            2,
+            "Neither an error nor a cause is known; those of an encrypted pipeline are for whoever has its key.",
+        ),
         Status::Aborted if Cancelled::of(end.error.as_deref()).is_none() => page.text(2, "The reason given:"),
         Status::Aborted | Status::Failed => {}
     }

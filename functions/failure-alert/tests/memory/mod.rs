@@ -26,7 +26,7 @@ pub(crate) fn run(name: &str) -> ExecutionArn {
     ExecutionArn::parse(&format!(
         "arn:aws:states:us-east-1:123456789012:execution:orders:{name}"
     ))
-    .unwrap()
+    .expect("a good ARN")
 }
 
 /// A failure, so many milliseconds after the beginning.
@@ -36,7 +36,7 @@ pub(crate) fn end(name: &str, after: usize) -> End {
         status: Status::Failed,
         redrive: 0,
         started: None,
-        stopped: Timestamp::from_millis(1_800_000_000_000 + i64::try_from(after).unwrap()),
+        stopped: Timestamp::from_millis(1_800_000_000_000 + i64::try_from(after).expect("a short time")),
         error: Some("Card.Declined".to_owned()),
         cause: Some("the card was declined".to_owned()),
     }
@@ -322,7 +322,7 @@ impl Source for Nothing {
 
     async fn machines(&self, _: Option<String>) -> Result<Page<StateMachineArn>, CallError> {
         Ok(Page {
-            entries: vec![StateMachineArn::parse(MACHINE).unwrap()],
+            entries: vec![StateMachineArn::parse(MACHINE).expect("a good ARN")],
             next: None,
         })
     }
@@ -391,7 +391,7 @@ impl Fleet {
 
     pub(crate) async fn sweep(&self) -> Swept {
         let deadline = self.clock.now().after(Duration::from_secs(30));
-        self.alerts.sweep(deadline).await.unwrap()
+        self.alerts.sweep(deadline).await.expect("what fails is counted")
     }
 
     /// What was published so far.

@@ -6,6 +6,7 @@ use failure_alert::alert::{End, Status};
 use failure_alert::events::Success;
 use failure_alert::store::{Begun, Group, Incident, Joined, Store};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 
 const START: i64 = 1_800_000_000_000;
@@ -18,7 +19,7 @@ fn run(machine: &str, name: &str) -> ExecutionArn {
     ExecutionArn::parse(&format!(
         "arn:aws:states:us-east-1:123456789012:execution:{machine}:{name}"
     ))
-    .unwrap()
+    .expect("a good ARN")
 }
 
 fn machine(name: &str) -> StateMachineArn {
@@ -52,17 +53,17 @@ fn group(first: &End, opened: u64) -> Group {
 }
 
 /// All cases, each on a pipeline of its own.
-pub(crate) async fn all(store: &impl Store) {
-    ends(store).await;
-    groups(store).await;
-    counting_is_repeatable(store).await;
-    incidents(store).await;
-    recoveries(store).await;
-    marks(store).await;
+pub(crate) async fn all(store: &impl Store) -> Result<(), CallError> {
+    ends(store).await?;
+    groups(store).await?;
+    counting_is_repeatable(store).await?;
+    incidents(store).await?;
+    recoveries(store).await?;
+    marks(store).await
 }
 
 /// An end is claimed once; a claim of a minute ago is taken; what is announced stays so.
-async fn ends(store: &impl Store) {
+async fn ends(store: &impl Store) -> Result<(), CallError> {
     let one = end("ends", "one", 1);
     assert_eq!(store.is_known(&one).await, Ok(false));
     assert_eq!(store.begin(&one, after(10)).await, Ok(Begun::Mine));
@@ -71,7 +72,7 @@ async fn ends(store: &impl Store) {
     assert_eq!(store.pending(after(69)).await, Ok(vec![]));
     assert_eq!(store.pending(after(70)).await, Ok(vec![one.clone()]));
     assert_eq!(store.begin(&one, after(70)).await, Ok(Begun::Mine));
-    store.sent(&one, after(71)).await.unwrap();
+    store.sent(&one, after(71)).await?;
     assert_eq!(store.begin(&one, after(500)).await, Ok(Begun::Done));
     assert_eq!(store.pending(after(500)).await, Ok(vec![]));
     // Another redrive, another status: another end.
@@ -86,15 +87,16 @@ async fn ends(store: &impl Store) {
         },
     ] {
         assert_eq!(store.begin(&other, after(500)).await, Ok(Begun::Mine));
-        store.sent(&other, after(500)).await.unwrap();
+        store.sent(&other, after(500)).await?;
     }
+    Ok(())
 }
 
 /// The first opens the window, others are counted in it; when it has closed it is told before the next one opens.
-async fn groups(store: &impl Store) {
+async fn groups(store: &impl Store) -> Result<(), CallError> {
     let [one, two, three, four] = ["one", "two", "three", "four"].map(|name| end("groups", name, 1));
     for each in [&one, &two, &three, &four] {
-        store.begin(each, after(0)).await.unwrap();
+        store.begin(each, after(0)).await?;
     }
     assert_eq!(store.join(&group(&one, 0), after(0)).await, Ok(Joined::First));
     assert_eq!(store.join(&group(&one, 5), after(5)).await, Ok(Joined::First), "again");
@@ -106,7 +108,7 @@ async fn groups(store: &impl Store) {
         "counted is settled"
     );
     assert_eq!(store.closed(after(899)).await, Ok(vec![]));
-    let closed = store.closed(after(900)).await.unwrap();
+    let closed = store.closed(after(900)).await?;
     let [closed] = closed.as_slice() else {
         panic!("{closed:?}")
     };
@@ -115,53 +117,55 @@ async fn groups(store: &impl Store) {
         (2, &one, &Some(three.clone()))
     );
     assert_eq!((closed.opened, closed.until), (after(0), after(900)));
-    let joined = store.join(&group(&four, 900), after(900)).await.unwrap();
+    let joined = store.join(&group(&four, 900), after(900)).await?;
     assert_eq!(joined, Joined::Closed(Box::new(closed.clone())));
     // One that was read before another was counted is not what is there.
     let older = Group {
         count: 1,
         ..closed.clone()
     };
-    store.close(&older).await.unwrap();
-    assert_eq!(store.closed(after(900)).await.unwrap().len(), 1);
-    store.close(closed).await.unwrap();
+    store.close(&older).await?;
+    assert_eq!(store.closed(after(900)).await?.len(), 1);
+    store.close(closed).await?;
     assert_eq!(store.closed(after(900)).await, Ok(vec![]));
     assert_eq!(store.join(&group(&four, 901), after(901)).await, Ok(Joined::First));
     // A window that counted nothing gives way.
     let five = end("groups", "five", 1);
-    store.begin(&five, after(3000)).await.unwrap();
+    store.begin(&five, after(3000)).await?;
     assert_eq!(store.join(&group(&five, 3000), after(3000)).await, Ok(Joined::First));
     for each in [&one, &four, &five] {
-        store.sent(each, after(3000)).await.unwrap();
+        store.sent(each, after(3000)).await?;
     }
-    store.close(&group(&five, 3000)).await.unwrap();
+    store.close(&group(&five, 3000)).await?;
+    Ok(())
 }
 
 /// The same end is not counted twice.
-async fn counting_is_repeatable(store: &impl Store) {
+async fn counting_is_repeatable(store: &impl Store) -> Result<(), CallError> {
     let [one, two] = ["one", "two"].map(|name| end("twice", name, 1));
     for each in [&one, &two] {
-        store.begin(each, after(0)).await.unwrap();
+        store.begin(each, after(0)).await?;
     }
-    store.join(&group(&one, 0), after(0)).await.unwrap();
+    store.join(&group(&one, 0), after(0)).await?;
     for _ in 0..3 {
         assert_eq!(store.join(&group(&two, 1), after(1)).await, Ok(Joined::Counted));
     }
-    let closed = store.closed(after(900)).await.unwrap();
+    let closed = store.closed(after(900)).await?;
     assert_eq!(closed.iter().map(|group| group.count).collect::<Vec<_>>(), [1]);
-    store.close(&closed[0]).await.unwrap();
-    store.sent(&one, after(900)).await.unwrap();
+    store.close(&closed[0]).await?;
+    store.sent(&one, after(900)).await?;
+    Ok(())
 }
 
 /// Only what is announced opens an incident; its times do not depend on the order of the events.
-async fn incidents(store: &impl Store) {
+async fn incidents(store: &impl Store) -> Result<(), CallError> {
     let name = "incidents";
-    store.fails(&end(name, "counted", 5), false).await.unwrap();
+    store.fails(&end(name, "counted", 5), false).await?;
     assert_eq!(store.incident(&machine(name)).await, Ok(None));
-    store.fails(&end(name, "announced", 10), true).await.unwrap();
-    store.fails(&end(name, "later", 30), false).await.unwrap();
-    store.fails(&end(name, "late", 20), false).await.unwrap();
-    store.fails(&end(name, "latest", 40), true).await.unwrap();
+    store.fails(&end(name, "announced", 10), true).await?;
+    store.fails(&end(name, "later", 30), false).await?;
+    store.fails(&end(name, "late", 20), false).await?;
+    store.fails(&end(name, "latest", 40), true).await?;
     let expected = Incident {
         machine: machine(name),
         since: after(10),
@@ -175,12 +179,13 @@ async fn incidents(store: &impl Store) {
         redrive: 0,
         stopped: after(50),
     };
-    store.recovers(&success, after(50)).await.unwrap();
-    store.recovered(&success).await.unwrap();
+    store.recovers(&success, after(50)).await?;
+    store.recovered(&success).await?;
+    Ok(())
 }
 
 /// A success ends what failed before it, once, and nothing that failed since.
-async fn recoveries(store: &impl Store) {
+async fn recoveries(store: &impl Store) -> Result<(), CallError> {
     let name = "recoveries";
     let success = |stopped| Success {
         execution: run(name, "good"),
@@ -192,7 +197,7 @@ async fn recoveries(store: &impl Store) {
         Ok(Begun::Done),
         "nothing failed"
     );
-    store.fails(&end(name, "bad", 10), true).await.unwrap();
+    store.fails(&end(name, "bad", 10), true).await?;
     assert_eq!(
         store.recovers(&success(10), after(20)).await,
         Ok(Begun::Done),
@@ -205,29 +210,28 @@ async fn recoveries(store: &impl Store) {
         Ok(Begun::Mine),
         "whoever claimed it died"
     );
-    store.fails(&end(name, "worse", 15), false).await.unwrap();
-    store.recovered(&success(12)).await.unwrap();
-    assert!(
-        store.incident(&machine(name)).await.unwrap().is_some(),
-        "it failed since"
-    );
+    store.fails(&end(name, "worse", 15), false).await?;
+    store.recovered(&success(12)).await?;
+    assert!(store.incident(&machine(name)).await?.is_some(), "it failed since");
     assert_eq!(store.recovers(&success(16), after(200)).await, Ok(Begun::Mine));
-    store.recovered(&success(16)).await.unwrap();
+    store.recovered(&success(16)).await?;
     assert_eq!(store.incident(&machine(name)).await, Ok(None));
     assert_eq!(store.recovers(&success(16), after(300)).await, Ok(Begun::Done));
+    Ok(())
 }
 
 /// What the sweep remembers.
-async fn marks(store: &impl Store) {
+async fn marks(store: &impl Store) -> Result<(), CallError> {
     let (one, two) = (machine("marks-1"), machine("marks-2"));
     assert_eq!(store.swept(&one).await, Ok(None));
-    store.sweeps(&one, after(7)).await.unwrap();
-    store.sweeps(&one, after(8)).await.unwrap();
+    store.sweeps(&one, after(7)).await?;
+    store.sweeps(&one, after(8)).await?;
     assert_eq!(
         (store.swept(&one).await, store.swept(&two).await),
         (Ok(Some(after(8))), Ok(None))
     );
-    store.set_cursor(&one).await.unwrap();
-    store.set_cursor(&two).await.unwrap();
+    store.set_cursor(&one).await?;
+    store.set_cursor(&two).await?;
     assert_eq!(store.cursor().await, Ok(Some(two.as_str().to_owned())));
+    Ok(())
 }

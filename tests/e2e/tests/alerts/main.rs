@@ -305,6 +305,5 @@ async fn the_adapter_to_dynamodb_is_what_the_store_in_memory_is() -> Tested {
     let account = Cloud::shared().await?.account("store cases");
     let fleet = account.deploy(Stack::fleet().parameter("Alerts", "false")).await?;
     let store = DynamoStore::new(account.dynamodb().clone(), fleet.output("TableName")?.to_owned());
-    store_cases::all(&store).await;
-    Ok(())
+    Ok(store_cases::all(&store).await?)
 }
