@@ -52,7 +52,7 @@ async fn a_failure_is_mailed_with_its_place_and_its_reason() -> Tested {
     }
     // All that have subscribed read the same.
     let by_http: Vec<String> = alerts.http.notifications().into_iter().map(|n| n.message).collect();
-    assert_eq!(by_http, [text.clone()]);
+    assert_eq!(by_http, std::slice::from_ref(text));
     let mails = alerts.account.mails().await?;
     assert_eq!(mails.len(), 1, "{mails:?}");
     assert_eq!(

@@ -79,6 +79,9 @@ def _prepare_environment(port: int, temporary: Path, log_level: str) -> None:
             "BIND_HOST": HOST,
             "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
             "AWS_SECRET_ACCESS_KEY": "test",
+            # ministack's SAM transform sets it and takes it away again, in several threads at once: a template that is
+            # translated in between finds no Region.
+            "AWS_DEFAULT_REGION": "us-east-1",
             "AUTH": "true",
             "LOG_LEVEL": log_level,
             # Listeners beside the HTTP port, on fixed ports: two clouds could not run at the same time.
