@@ -5,10 +5,11 @@
 use failure_alert::alert::{Alert, Redrive};
 use failure_alert::events::Change;
 use failure_alert::mail::{self, Options};
-use failure_alert::{chat, group, request, subject};
+use failure_alert::{chat, group, subject};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 use signalbox::clock::Timestamp;
+use signalbox::delivery::Delivery;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -27,7 +28,7 @@ fuzz_target!(|bytes: &[u8]| {
             }})
         }
     };
-    let _ = request::Call::read(event.clone());
+    let _ = Delivery::read_strictly(event.clone());
     let Ok(Some(Change::Failed { end, input })) = Change::read(&event, NOW) else { return };
     let key = group::key(end.execution.machine(), None, end.error.as_deref(), end.cause.as_deref());
     let alert = Alert {

@@ -8,6 +8,7 @@
 //! | [`clock`] | time and jitter, as arguments |
 //! | [`config`] | every environment variable that a function reads |
 //! | [`console`] | links into the AWS console |
+//! | [`delivery`] | how events and schedules call a function |
 //! | [`executions`] | executions of Step Functions: described, listed, stopped |
 //! | [`failure`] | named errors that an ASL `ErrorEquals` can match |
 //! | [`history`] | execution histories: which state failed, where, and why |
@@ -24,6 +25,7 @@ pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod delivery;
 pub mod executions;
 pub mod failure;
 pub mod history;

@@ -21,11 +21,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::item::{Item, Reader, at, key, n, s};
+use signalbox::item::{Item, Reader, at, key, met, n, s};
 
 use crate::alert::{End, Status};
 use crate::events::Success;
@@ -79,6 +80,29 @@ impl DynamoStore {
         Ok(answer.item)
     }
 
+    /// Whether the item met the condition, and was updated.
+    async fn update(
+        &self,
+        key: Item,
+        sets: &str,
+        condition: &str,
+        values: HashMap<String, AttributeValue>,
+    ) -> Result<bool, CallError> {
+        let mut all = names(sets);
+        all.extend(names(condition));
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .update_expression(sets)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(all))
+            .set_expression_attribute_values(Some(values));
+        let updated = update.send().await;
+        met(UPDATE, updated, UpdateItemError::is_conditional_check_failed_exception)
+    }
+
     async fn delete(&self, key: Item, condition: &str, values: [(&str, AttributeValue); 2]) -> Result<(), CallError> {
         let delete = self
             .client
@@ -89,7 +113,7 @@ impl DynamoStore {
             .set_expression_attribute_names(Some(names(condition)))
             .set_expression_attribute_values(Some(bound(values)));
         let deleted = delete.send().await;
-        signalbox::item::met(DELETE, deleted, DeleteItemError::is_conditional_check_failed_exception).map(drop)
+        met(DELETE, deleted, DeleteItemError::is_conditional_check_failed_exception).map(drop)
     }
 
     /// The keys of what the index has under `active` up to `due`, all pages.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
 use signalbox::aws;
@@ -11,8 +11,8 @@ use signalbox::config::{
     ALERT_CHAT, ALERT_INPUT, ALERT_REFUSALS, ALERT_TOPIC_ARN, ALERT_WINDOW_MINUTES, ConfigError, Environment,
     PIPELINE_NAME_PREFIX, TABLE_NAME,
 };
+use signalbox::delivery::{self, Delivery};
 use signalbox::lock::DynamoLocks;
-use signalbox::request::BadRequest;
 use signalbox::runtime::{Handler, Invocation, within};
 
 use crate::announce::Outcome;
@@ -21,7 +21,6 @@ use crate::error::Error;
 use crate::events::Change;
 use crate::evidence::SfnSource;
 use crate::outbox::Topic;
-use crate::request::Call;
 use crate::sweep::Swept;
 use crate::{Alerts, Settings};
 
@@ -53,18 +52,18 @@ impl Handler for FailureAlert {
     type Failure = Error;
 
     async fn handle(&self, request: Value, invocation: &Invocation) -> Result<Answer, Error> {
-        match Call::read(request)? {
-            Call::Batch(batch) => {
+        match Delivery::read_strictly(request)? {
+            Delivery::Batch(batch) => {
                 invocation.outcome("events");
-                Ok(Answer::Batch(self.batch(batch, invocation).await))
+                Ok(Answer::Batch(self.batch(&batch, invocation).await))
             }
-            Call::Event(event) => {
+            Delivery::Event(event) => {
                 let done = within(invocation, self.event(&event, 1, Some(invocation))).await;
                 let outcome = done.unwrap_or_else(|| Err(Error::slow()))?.name();
                 invocation.outcome(outcome);
                 Ok(Answer::Event { outcome })
             }
-            Call::Sweep => {
+            Delivery::Sweep => {
                 invocation.outcome("swept");
                 let swept = within(invocation, self.0.sweep(invocation.deadline)).await;
                 swept.unwrap_or_else(|| Err(Error::slow())).map(Answer::Swept)
@@ -96,33 +95,14 @@ impl FailureAlert {
         }))
     }
 
-    /// Each event by itself: one that fails is delivered again, the others are done.
-    async fn batch(&self, batch: SqsEvent, invocation: &Invocation) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        for record in batch.records {
-            let handled = match within(invocation, self.message(&record)).await {
-                Some(handled) => handled,
-                None => Err(Error::slow()),
-            };
-            let id = record.message_id.unwrap_or_default();
-            match handled {
-                Ok(outcome) => tracing::info!(messageId = id, outcome = outcome.name(), "a status event"),
-                Err(error) => {
-                    tracing::error!(messageId = id, %error, "a status event could not be handled; it is delivered again");
-                    response.add_failure(id);
-                }
-            }
-        }
-        response
-    }
-
-    async fn message(&self, record: &SqsMessage) -> Result<Outcome, Error> {
-        let body = record.body.as_deref().unwrap_or_default();
-        let event =
-            serde_json::from_str(body).map_err(|error| BadRequest::new("body", format!("is no JSON: {error}")))?;
-        let received = record.attributes.get("ApproximateReceiveCount");
-        let received = received.and_then(|count| count.parse().ok()).unwrap_or(1);
-        self.event(&event, received, None).await
+    async fn batch(&self, batch: &SqsEvent, invocation: &Invocation) -> SqsBatchResponse {
+        delivery::each(batch, invocation, Error::slow, async |message| {
+            let received = message.attributes.get("ApproximateReceiveCount");
+            let received = received.and_then(|count| count.parse().ok()).unwrap_or(1);
+            let event = delivery::event_in(message)?;
+            self.event(&event, received, None).await.map(Outcome::name)
+        })
+        .await
     }
 
     async fn event(&self, event: &Value, received: u32, invocation: Option<&Invocation>) -> Result<Outcome, Error> {

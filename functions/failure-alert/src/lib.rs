@@ -10,7 +10,6 @@ pub mod group;
 pub mod mail;
 pub mod outbox;
 pub mod redact;
-pub mod request;
 pub mod store;
 pub mod subject;
 pub mod sweep;

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use failure_alert::alert::Status;
 use failure_alert::error::Error;
 use failure_alert::events::Change;
-use failure_alert::request::Call;
 use failure_alert::sweep::{LISTS_MOST, LONG_RUNS, OVERLAP, Swept};
 use failure_alert::{Answer, PATIENCE, REFUSALS, dynamo, evidence, redact};
 use serde_json::Value;
 use signalbox::clock::Timestamp;
+use signalbox::delivery::Delivery;
 use signalbox::quotas::{HISTORY_PAGE, LIST_PAGE};
 
 use documents::{code_blocks, first_column, listed_errors, sample_events};
@@ -182,12 +182,12 @@ enum Seen {
 }
 
 fn about(event: &Value) -> Seen {
-    match Call::read(event.clone()) {
-        Ok(Call::Event(event)) => match Change::read(&event, NOW).expect("an event") {
+    match Delivery::read_strictly(event.clone()) {
+        Ok(Delivery::Event(event)) => match Change::read(&event, NOW).expect("an event") {
             Some(change) => Seen::Change(change),
             None => Seen::Nothing,
         },
-        Ok(Call::Batch(batch)) => {
+        Ok(Delivery::Batch(batch)) => {
             let bodies: Vec<&str> = batch
                 .records
                 .iter()
@@ -200,7 +200,7 @@ fn about(event: &Value) -> Seen {
             assert!(serde_json::from_str::<Value>(bodies[2]).is_err());
             Seen::Batch
         }
-        Ok(Call::Sweep) => Seen::Sweep,
+        Ok(Delivery::Sweep) => Seen::Sweep,
         Err(error) => Seen::Mistake(error.path().to_owned()),
     }
 }
@@ -329,7 +329,6 @@ fn the_limits_are_the_codes() {
     let not = section(SEMANTICS, "Not promised");
     says(not, format!("more than {} hours", LONG_RUNS.as_secs() / 3_600));
     says(not, format!("the {LIST_PAGE} of its pipeline and status"));
-    says(not, format!("among the first {}:", LISTS_MOST / 2));
     says(
         not,
         format!("{} pages of {HISTORY_PAGE} events", words(evidence::PAGES_MOST)),

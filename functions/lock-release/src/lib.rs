@@ -7,6 +7,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
 use signalbox::clock::Timestamp;
+use signalbox::delivery;
 use signalbox::lock::release::Released;
 use signalbox::lock::sweep::Swept;
 use signalbox::lock::{AwsLocks, Error};
@@ -60,7 +61,7 @@ impl Handler for LockRelease {
             }
             Call::Batch(batch) => {
                 invocation.outcome("events");
-                Ok(Answer::Batch(self.batch(batch, invocation).await))
+                Ok(Answer::Batch(self.batch(&batch, invocation).await))
             }
             Call::Event(event) => {
                 let Some(change) = Change::read(&event)? else {
@@ -95,30 +96,17 @@ impl LockRelease {
         })
     }
 
-    /// Each event by itself: one that fails is delivered again, the others are done.
-    async fn batch(&self, batch: SqsEvent, invocation: &Invocation) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        for record in batch.records {
-            let id = record.message_id.unwrap_or_default();
-            let handled = match within(invocation, self.message(record.body.as_deref(), invocation)).await {
-                Some(handled) => handled,
-                None => Err(Error::slow()),
-            };
-            if let Err(error) = handled {
-                tracing::error!(messageId = id, %error, "a status event could not be handled; it is delivered again");
-                response.add_failure(id);
+    async fn batch(&self, batch: &SqsEvent, invocation: &Invocation) -> SqsBatchResponse {
+        delivery::each(batch, invocation, Error::slow, async |message| {
+            match Change::read(&delivery::event_in(message)?)? {
+                Some(change) => {
+                    self.change(&change, invocation).await?;
+                    Ok(change.kind.name())
+                }
+                None => Ok("ignored"),
             }
-        }
-        response
-    }
-
-    async fn message(&self, body: Option<&str>, invocation: &Invocation) -> Result<(), Error> {
-        let event = serde_json::from_str(body.unwrap_or_default())
-            .map_err(|error| signalbox::request::BadRequest::new("body", format!("is no JSON: {error}")))?;
-        match Change::read(&event)? {
-            Some(change) => self.change(&change, invocation).await,
-            None => Ok(()),
-        }
+        })
+        .await
     }
 
     async fn change(&self, change: &Change, invocation: &Invocation) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::Timestamp;
+use signalbox::delivery::Delivery;
 use signalbox::lock::key::{HoldName, LockKey};
 use signalbox::lock::record::Hold;
 use signalbox::request::{BadRequest, parse};
@@ -18,12 +19,6 @@ pub struct Request {
     hold: String,
     execution_arn: String,
     entered_time: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SweepRequest {
-    sweep: bool,
 }
 
 /// A release.
@@ -51,25 +46,12 @@ pub enum Call {
 impl Call {
     /// Tells the callers apart, by what only they send.
     pub fn read(payload: Value) -> Result<Self, BadRequest> {
-        if payload.get("Records").is_some() {
-            let batch = serde_json::from_value(payload);
-            return batch
-                .map(Self::Batch)
-                .map_err(|error| BadRequest::new("Records", error.to_string()));
-        }
-        if payload.get("detail-type").is_some() {
-            return Ok(match payload["detail-type"].as_str() {
-                Some("Scheduled Event") => Self::Sweep,
-                _ => Self::Event(payload),
-            });
-        }
-        if payload.get("sweep").is_some() {
-            return match parse::<SweepRequest>(payload)?.sweep {
-                true => Ok(Self::Sweep),
-                false => Err(BadRequest::new("sweep", "is false; to sweep now it must be true")),
-            };
-        }
-        parse::<Request>(payload)?.try_into().map(Self::Release)
+        Ok(match Delivery::read(payload)? {
+            Ok(Delivery::Batch(batch)) => Self::Batch(batch),
+            Ok(Delivery::Event(event)) => Self::Event(event),
+            Ok(Delivery::Sweep) => Self::Sweep,
+            Err(payload) => Self::Release(parse::<Request>(payload)?.try_into()?),
+        })
     }
 }
 

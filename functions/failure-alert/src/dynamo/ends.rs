@@ -1,14 +1,12 @@
 //! Ends: claimed, announced or counted.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 use signalbox::item::{Item, Reader, at, met, n, s};
 
 use super::{
-    CLAIM_LIFE, DynamoStore, GET, PENDING, PUT, REMEMBERED_DAYS, UPDATE, bound, end_in, in_days, key_of_end, map_of,
-    names,
+    CLAIM_LIFE, DynamoStore, GET, PENDING, PUT, REMEMBERED_DAYS, bound, end_in, in_days, key_of_end, map_of, names,
 };
 use crate::alert::End;
 use crate::store::Begun;
@@ -61,23 +59,8 @@ impl DynamoStore {
     }
 
     pub(super) async fn end_sent(&self, end: &End, now: Timestamp) -> Result<(), CallError> {
-        let mut names_of_both = names(IS_PENDING);
-        names_of_both.extend(names(SETTLES));
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key_of(end)))
-            .update_expression(SETTLES)
-            .condition_expression(IS_PENDING)
-            .set_expression_attribute_names(Some(names_of_both))
-            .set_expression_attribute_values(Some(bound([
-                (":pending", s("pending")),
-                (":state", s("sent")),
-                (":at", at(now)),
-            ])));
-        let updated = update.send().await;
-        met(UPDATE, updated, UpdateItemError::is_conditional_check_failed_exception).map(drop)
+        let values = bound([(":pending", s("pending")), (":state", s("sent")), (":at", at(now))]);
+        self.update(key_of(end), SETTLES, IS_PENDING, values).await.map(drop)
     }
 
     pub(super) async fn pending_ends(&self, now: Timestamp) -> Result<Vec<End>, CallError> {

@@ -1,12 +1,11 @@
 //! Incidents: pipelines whose failure was announced, and that have not succeeded since.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::item::{Item, Reader, at, key, met, n, s};
+use signalbox::item::{Item, Reader, at, key, n, s};
 
-use super::{CLAIM_LIFE, DynamoStore, FAILING, GET, UPDATE, bound, in_days, machine_in, names, pk_of_machine};
+use super::{CLAIM_LIFE, DynamoStore, FAILING, GET, bound, in_days, machine_in, pk_of_machine};
 use crate::alert::End;
 use crate::events::Success;
 use crate::store::{Begun, Incident};
@@ -47,19 +46,7 @@ impl DynamoStore {
             values.insert(":machine".to_owned(), s(machine.as_str()));
             values.insert(":active".to_owned(), s(FAILING));
         }
-        let mut all = names(&sets);
-        all.extend(names(condition));
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key_of_incident(machine)))
-            .update_expression(sets)
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(all))
-            .set_expression_attribute_values(Some(values));
-        let updated = update.send().await;
-        met(UPDATE, updated, UpdateItemError::is_conditional_check_failed_exception)
+        self.update(key_of_incident(machine), &sets, condition, values).await
     }
 
     pub(super) async fn find_incident(&self, machine: &StateMachineArn) -> Result<Option<Incident>, CallError> {
@@ -72,24 +59,13 @@ impl DynamoStore {
         let machine = success.execution.machine();
         let before = now.as_millis() - i64::try_from(CLAIM_LIFE.as_millis()).unwrap_or(i64::MAX);
         let condition = "#last < :stopped AND (attribute_not_exists(#claimed) OR #claimed <= :before)";
-        let sets = "SET #claimed = :now";
-        let mut all = names(condition);
-        all.extend(names(sets));
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key_of_incident(machine)))
-            .update_expression(sets)
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(all))
-            .set_expression_attribute_values(Some(bound([
-                (":stopped", at(success.stopped)),
-                (":before", at(Timestamp::from_millis(before))),
-                (":now", at(now)),
-            ])));
-        let updated = update.send().await;
-        if met(UPDATE, updated, UpdateItemError::is_conditional_check_failed_exception)? {
+        let values = bound([
+            (":stopped", at(success.stopped)),
+            (":before", at(Timestamp::from_millis(before))),
+            (":now", at(now)),
+        ]);
+        let key = key_of_incident(machine);
+        if self.update(key, "SET #claimed = :now", condition, values).await? {
             return Ok(Begun::Mine);
         }
         Ok(match self.find_incident(machine).await? {

@@ -37,7 +37,10 @@ pub(crate) async fn one_failure(account: &Account, example: &Deployed, progress:
 
 /// Shows the mail. Whether it says where the run failed.
 pub(crate) fn show(mail: &Mail, paint: Paint) -> bool {
-    heading("In words: a run of orders-booking fails in a branch of a Parallel, inside a Map", paint);
+    heading(
+        "In words: a run of orders-booking fails in a branch of a Parallel, inside a Map",
+        paint,
+    );
     let line = |text: &str| say(&format!("  {} {text}", paint.faint("│")));
     line(&format!("To: {}", mail.endpoint));
     line(&format!("Subject: {}", paint.bold(&mail.subject)));
