@@ -48,6 +48,15 @@ impl Timestamp {
         )
     }
 
+    /// The point that lies `span` before this one.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// Parses an RFC 3339 time such as `$$.State.EnteredTime`; `None` if it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

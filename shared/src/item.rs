@@ -31,6 +31,12 @@ pub fn at(time: Timestamp) -> AttributeValue {
     n(time.as_millis())
 }
 
+/// So many days from `now`, as DynamoDB's time to live takes it: seconds since the epoch.
+#[must_use]
+pub fn in_days(now: Timestamp, days: u32) -> i64 {
+    now.as_secs() + i64::from(days) * 24 * 60 * 60
+}
+
 /// The key of an item.
 #[must_use]
 pub fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {

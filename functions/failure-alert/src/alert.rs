@@ -58,6 +58,14 @@ pub struct End {
     pub cause: Option<String>,
 }
 
+impl End {
+    /// Whether it is the same end of the same execution, whatever else is known of either.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.execution, self.status, self.redrive) == (&other.execution, other.status, other.redrive)
+    }
+}
+
 /// An alert: an end, and everything that helps to act on it. What could not be found out is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alert {

@@ -215,7 +215,6 @@ where
             redrive: success.redrive,
             failing_since: incident.since,
             failures: incident.failures,
-            states: Vec::new(),
         };
         let message = Message {
             subject: subject::recovered(&recovered),

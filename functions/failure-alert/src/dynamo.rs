@@ -23,7 +23,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 use signalbox::item::{Item, Reader, at, key, met, n, s};
@@ -213,10 +213,6 @@ fn pk_of_machine(machine: &StateMachineArn) -> String {
     format!("ALERT#{machine}")
 }
 
-fn in_days(now: Timestamp, days: u32) -> i64 {
-    now.as_millis() / 1000 + i64::from(days) * 24 * 60 * 60
-}
-
 /// The placeholders of the attributes that an expression names: `#state` is `state`. Reserved words need one.
 fn names(expression: &str) -> HashMap<String, String> {
     let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '#' || c == ':'));
@@ -276,8 +272,4 @@ fn end_in(reader: Reader<'_>, name: &str) -> Result<End, CallError> {
 
 fn machine_in(reader: Reader<'_>, name: &str) -> Result<StateMachineArn, CallError> {
     StateMachineArn::parse(reader.text(name)?).map_err(|error| reader.unreadable(name, error.to_string()))
-}
-
-fn key_of_end(execution: &ExecutionArn, status: Status, redrive: u32) -> Item {
-    key(format!("ALERT#{execution}"), format!("END#{}#{redrive}", status.name()))
 }

@@ -130,10 +130,7 @@ pub async fn gather(
     let redrive = match source.describe(&end.execution).await {
         Ok(Some(described)) => {
             // What an event lacks. If it was redriven since, this is another end.
-            if let Some(full) = described
-                .end
-                .filter(|full| (full.status, full.redrive) == (end.status, end.redrive))
-            {
+            if let Some(full) = described.end.filter(|full| full.is_same(&end)) {
                 end.error = end.error.or(full.error);
                 end.cause = end.cause.or(full.cause);
                 end.started = end.started.or(full.started);

@@ -196,7 +196,7 @@ where
             // From now on: what failed before there were alerts is old news.
             return Ok(self.store.sweeps(machine, now).await?);
         };
-        let since = Timestamp::from_millis(mark.as_millis() - i64::try_from(OVERLAP.as_millis()).unwrap_or(0));
+        let since = mark.before(OVERLAP);
         let failed = swept.failed;
         for status in [Status::Failed, Status::TimedOut, Status::Aborted] {
             let mut from = None;
@@ -252,7 +252,7 @@ where
         // The list has no errors. If it was redriven since, that end is what it was.
         if let Ok(Some(described)) = self.source.describe(&end.execution).await
             && let Some(full) = described.end
-            && (full.status, full.redrive) == (end.status, end.redrive)
+            && full.is_same(&end)
         {
             end = full;
         }

@@ -25,7 +25,6 @@ use aws_sdk_dynamodb::Client;
 use super::key::LockKey;
 use super::record::Hold;
 use super::store::owner_sk;
-use crate::clock::Timestamp;
 use crate::item::{Item, key, run_pk};
 
 const PUT: &str = "dynamodb:PutItem";
@@ -41,8 +40,6 @@ const INDEX: &str = "active";
 const IN_USE: &str = "HEAD";
 const UNTIL: &str = "UNTIL";
 const LOST: &str = "LOST";
-
-const DAY: i64 = 24 * 60 * 60;
 
 /// The lock's [`Store`](super::store::Store) in the fleet's table.
 #[derive(Debug, Clone)]
@@ -77,9 +74,4 @@ fn names<const N: usize>(names: [&str; N]) -> HashMap<String, String> {
         .iter()
         .map(|name| (format!("#{name}"), (*name).to_owned()))
         .collect()
-}
-
-/// So many days from `now`, as DynamoDB's time to live takes it.
-fn in_days(now: Timestamp, days: u32) -> i64 {
-    now.as_secs() + i64::from(days) * DAY
 }

@@ -3,11 +3,9 @@
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::item::{Item, Reader, at, met, n, s};
+use signalbox::item::{Item, Reader, at, in_days, key, met, n, s};
 
-use super::{
-    CLAIM_LIFE, DynamoStore, GET, PENDING, PUT, REMEMBERED_DAYS, bound, end_in, in_days, key_of_end, map_of, names,
-};
+use super::{CLAIM_LIFE, DynamoStore, GET, PENDING, PUT, REMEMBERED_DAYS, bound, end_in, map_of, names};
 use crate::alert::End;
 use crate::store::Begun;
 
@@ -17,14 +15,15 @@ pub(super) const IS_PENDING: &str = "#state = :pending";
 pub(super) const SETTLES: &str = "SET #state = :state, #at = :at REMOVE #active, #due";
 
 pub(super) fn key_of(end: &End) -> Item {
-    key_of_end(&end.execution, end.status, end.redrive)
+    key(
+        format!("ALERT#{}", end.execution),
+        format!("END#{}#{}", end.status.name(), end.redrive),
+    )
 }
 
 impl DynamoStore {
     pub(super) async fn begin_end(&self, end: &End, now: Timestamp) -> Result<Begun, CallError> {
         let condition = "attribute_not_exists(pk) OR (#state = :pending AND #at <= :before)";
-        let before =
-            Timestamp::from_millis(now.as_millis() - i64::try_from(CLAIM_LIFE.as_millis()).unwrap_or(i64::MAX));
         let mut item = key_of(end);
         for (name, value) in [
             ("end", map_of(end)),
@@ -43,7 +42,10 @@ impl DynamoStore {
             .set_item(Some(item))
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names(condition)))
-            .set_expression_attribute_values(Some(bound([(":pending", s("pending")), (":before", at(before))])));
+            .set_expression_attribute_values(Some(bound([
+                (":pending", s("pending")),
+                (":before", at(now.before(CLAIM_LIFE))),
+            ])));
         let put = put.send().await;
         if met(PUT, put, PutItemError::is_conditional_check_failed_exception)? {
             return Ok(Begun::Mine);
@@ -64,9 +66,8 @@ impl DynamoStore {
     }
 
     pub(super) async fn pending_ends(&self, now: Timestamp) -> Result<Vec<End>, CallError> {
-        let before = now.as_millis() - i64::try_from(CLAIM_LIFE.as_millis()).unwrap_or(i64::MAX);
         let mut ends = Vec::new();
-        for key in self.indexed(PENDING, Timestamp::from_millis(before)).await? {
+        for key in self.indexed(PENDING, now.before(CLAIM_LIFE)).await? {
             let Some(item) = self.get(key).await? else { continue };
             let reader = Reader { api: GET, item: &item };
             if reader.text("state")? == "pending" {

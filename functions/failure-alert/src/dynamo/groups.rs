@@ -22,7 +22,7 @@ impl DynamoStore {
             return self.open_group(group, None).await;
         };
         let found = group_of(Reader { api: GET, item: &item })?;
-        if is_same(&found.first, &group.first) {
+        if found.first.is_same(&group.first) {
             return Ok(Joined::First);
         }
         if found.until > now {
@@ -146,10 +146,6 @@ impl DynamoStore {
         }
         Ok(groups)
     }
-}
-
-fn is_same(one: &End, other: &End) -> bool {
-    (&one.execution, one.status, one.redrive) == (&other.execution, other.status, other.redrive)
 }
 
 fn group_of(reader: Reader<'_>) -> Result<Group, CallError> {

@@ -3,9 +3,9 @@
 use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::item::{Item, Reader, at, key, n, s};
+use signalbox::item::{Item, Reader, at, in_days, key, n, s};
 
-use super::{CLAIM_LIFE, DynamoStore, FAILING, GET, bound, in_days, machine_in, pk_of_machine};
+use super::{CLAIM_LIFE, DynamoStore, FAILING, GET, bound, machine_in, pk_of_machine};
 use crate::alert::End;
 use crate::events::Success;
 use crate::store::{Begun, Incident};
@@ -57,11 +57,10 @@ impl DynamoStore {
 
     pub(super) async fn claim_recovery(&self, success: &Success, now: Timestamp) -> Result<Begun, CallError> {
         let machine = success.execution.machine();
-        let before = now.as_millis() - i64::try_from(CLAIM_LIFE.as_millis()).unwrap_or(i64::MAX);
         let condition = "#last < :stopped AND (attribute_not_exists(#claimed) OR #claimed <= :before)";
         let values = bound([
             (":stopped", at(success.stopped)),
-            (":before", at(Timestamp::from_millis(before))),
+            (":before", at(now.before(CLAIM_LIFE))),
             (":now", at(now)),
         ]);
         let key = key_of_incident(machine);

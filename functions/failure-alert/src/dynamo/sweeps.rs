@@ -3,9 +3,9 @@
 use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::item::{Item, Reader, at, key, n, s};
+use signalbox::item::{Item, Reader, at, in_days, key, n, s};
 
-use super::{DynamoStore, GET, PUT, REMEMBERED_DAYS, in_days, pk_of_machine};
+use super::{DynamoStore, GET, PUT, REMEMBERED_DAYS, pk_of_machine};
 
 impl DynamoStore {
     pub(super) async fn watermark(&self, machine: &StateMachineArn) -> Result<Option<Timestamp>, CallError> {

@@ -8,7 +8,7 @@ use super::words::{Page, clean, cut, duration, minute, period, quoted, times};
 use crate::alert::Status;
 use crate::redact::redact;
 
-/// How many executions, and states, are named.
+/// How many executions are named.
 const NAMED: usize = 10;
 
 /// What came after an alert in its window, and was only counted.
@@ -45,8 +45,6 @@ pub struct Recovered {
     pub failing_since: Timestamp,
     /// How many failures it ends.
     pub failures: u32,
-    /// The states that failed, as far as they are known.
-    pub states: Vec<String>,
 }
 
 impl Summary {
@@ -99,18 +97,10 @@ impl Recovered {
 
     /// What it ends.
     pub(crate) fn ends(&self) -> String {
-        let mut states: Vec<String> = self.states.iter().take(NAMED).map(|state| quoted(state)).collect();
-        if self.states.len() > NAMED {
-            states.push("others".to_owned());
-        }
-        let at = match states.as_slice() {
-            [] => String::new(),
-            states => format!(", at {}", states.join(", ")),
-        };
         let (since, span) = (minute(self.failing_since), duration(self.at.since(self.failing_since)));
         match self.failures {
-            0 | 1 => format!("It had failed at {since}, {span} before{at}."),
-            failures => format!("It had been failing since {since}, for {span}: {failures} failures{at}."),
+            0 | 1 => format!("It had failed at {since}, {span} before."),
+            failures => format!("It had been failing since {since}, for {span}: {failures} failures."),
         }
     }
 

@@ -53,14 +53,12 @@ pub(crate) fn recoveries() -> Vec<(&'static str, Recovered)> {
         redrive: 0,
         failing_since: at("2026-01-31T04:04:24Z"),
         failures: 18,
-        states: vec!["Charge".to_owned(), "Load".to_owned()],
     };
     let redriven = Recovered {
         execution: run(RUN),
         at: at("2026-01-31T06:12:31Z"),
         redrive: 1,
         failures: 1,
-        states: Vec::new(),
         ..later.clone()
     };
     vec![("recovered", later), ("recovered-by-redrive", redriven)]

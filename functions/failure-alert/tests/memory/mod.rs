@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use failure_alert::alert::{End, Lock, Redrive, Status};
+use failure_alert::dynamo::CLAIM_LIFE;
 use failure_alert::events::Success;
 use failure_alert::evidence::{Described, Listed, Locks, Page, Source};
 use failure_alert::outbox::{Message, Outbox};
@@ -18,9 +19,6 @@ use signalbox::clock::{Clock, Timestamp};
 use signalbox::history::Failure;
 
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
-
-/// How long whoever claimed something is believed to be at it.
-const CLAIM_LIFE: Duration = Duration::from_mins(1);
 
 pub(crate) fn run(name: &str) -> ExecutionArn {
     ExecutionArn::parse(&format!(

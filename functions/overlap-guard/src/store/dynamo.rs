@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFai
 use signalbox::arn::ExecutionArn;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::item::{Item, Reader, key, n, run_pk, s};
+use signalbox::item::{Item, Reader, in_days, key, n, run_pk, s};
 use signalbox::quotas::{BATCH_GET_KEYS, EXECUTION_DAYS};
 
 use super::{Question, Record, Records, Ruling, Verdict};
@@ -48,7 +48,7 @@ impl Records for DynamoRecords {
             question,
             verdict: None,
         };
-        let expires = now.as_secs() + i64::from(EXECUTION_DAYS) * 24 * 60 * 60;
+        let expires = in_days(now, EXECUTION_DAYS);
         let put = self
             .client
             .put_item()

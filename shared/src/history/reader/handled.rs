@@ -76,7 +76,7 @@ impl<'d> Reader<'d> {
             }
             // Further back, the handler is a state on the way here.
             let is_handling = is_fail || self.is_unplanned(visit);
-            if self.book.visits[before].open || !is_handling || self.is_planned_work(before, handler) {
+            if self.book.visits[before].open || !is_handling || self.is_planned_work(before) {
                 return None;
             }
             handler = before;
@@ -95,7 +95,7 @@ impl<'d> Reader<'d> {
 
     /// Whether the execution went back to its work after the Catch: then what failed later failed by itself. What the
     /// Catch leads to directly is not counted, it may be the clean-up of both ways.
-    fn is_planned_work(&self, visit: VisitId, _after: VisitId) -> bool {
+    fn is_planned_work(&self, visit: VisitId) -> bool {
         let kind = self.book.visits[visit].kind;
         let directly = self.book.visits[visit]
             .before

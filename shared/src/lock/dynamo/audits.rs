@@ -1,8 +1,8 @@
 //! The audit trail in DynamoDB.
 
-use super::{DynamoLocks, PUT, QUERY, in_days, lock_pk};
+use super::{DynamoLocks, PUT, QUERY, lock_pk};
 use crate::aws::CallError;
-use crate::item::{Reader, at, key, n, s};
+use crate::item::{Reader, at, in_days, key, n, s};
 use crate::lock::key::{LockKey, Nonce};
 use crate::lock::store::{Audit, Audits};
 use crate::quotas::EXECUTION_DAYS;

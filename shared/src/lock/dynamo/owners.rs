@@ -4,11 +4,11 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::{DynamoLocks, GET, LOST, PUT, QUERY, UPDATE, in_days, names, owner_key};
+use super::{DynamoLocks, GET, LOST, PUT, QUERY, UPDATE, names, owner_key};
 use crate::arn::ExecutionArn;
 use crate::aws::CallError;
 use crate::clock::Timestamp;
-use crate::item::{Item, Reader, at, met, n, run_pk, s};
+use crate::item::{Item, Reader, at, in_days, met, n, run_pk, s};
 use crate::lock::key::{HoldName, LockKey, Place, TaskToken, Ticket};
 use crate::lock::record::{Attempt, Hold, Owner, Wish};
 use crate::lock::store::{Owners, Recorded};

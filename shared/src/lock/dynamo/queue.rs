@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Select};
 
 use super::heads::read_head;
-use super::{DELETE, DynamoLocks, GET, IN_USE, PUT, QUERY, UNTIL, UPDATE, head_key, in_days, lock_pk, names};
+use super::{DELETE, DynamoLocks, GET, IN_USE, PUT, QUERY, UNTIL, UPDATE, head_key, lock_pk, names};
 use crate::aws::CallError;
 use crate::clock::Timestamp;
-use crate::item::{Item, Reader, at, key, met, n, s};
+use crate::item::{Item, Reader, at, in_days, key, met, n, s};
 use crate::lock::key::{HoldName, LockKey, Nonce, Place, Ticket};
 use crate::lock::record::{Head, Hold, Waiter};
 use crate::lock::store::{Queue, Setting};
