@@ -14,17 +14,24 @@ from . import (
     dynamodb_expressions,
     dynamodb_queries,
     dynamodb_usage,
+    ecs,
+    ecs_iam,
+    ecs_processes,
+    ecs_stacks,
+    ecs_states,
     eventbridge,
     executions,
-    faults,
+    function_urls,
     iam,
     interpreter,
     lambda_pool,
     lambda_service,
     lambda_tasks,
+    middleware,
     queues,
     reading,
     redrive,
+    s3,
     sns,
     stepfunctions,
 )
@@ -48,16 +55,22 @@ PARTS = (
     sns,
     eventbridge,
     iam,
+    ecs,
+    ecs_iam,
+    ecs_stacks,
+    ecs_states,
+    function_urls,
+    s3,
     deploy,
 )
 
 
 class Application:
-    """What the web server serves: `/_local/*` from `control`, everything else through `faults` to the emulator."""
+    """What the web server serves: `/_local/*` from `control`, everything else through `middleware` to the emulator."""
 
     def __init__(self) -> None:
         self.started = asyncio.Event()
-        self._emulate = faults.Middleware(emulator.app)
+        self._emulate = middleware.Middleware(emulator.app)
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "lifespan":
@@ -91,4 +104,5 @@ def assemble(idle_workers: int, schedules: bool) -> Application:
 
 def stop() -> None:
     """End every process the cloud has started."""
+    ecs_processes.close()
     lambda_service.spawner.close()

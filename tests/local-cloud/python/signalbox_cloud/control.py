@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from ministack.core.responses import request_scope
 
-from . import deploy, eventbridge, faults, sns, stepfunctions, usage
+from . import calls, deploy, ecs_control, ecs_settings, eventbridge, faults, sns, stepfunctions, usage
 from .patching import SUPPORTED_VERSION
 
 logger = logging.getLogger("signalbox_cloud.control")
@@ -30,7 +30,7 @@ async def handle(scope: dict, receive: Callable, send: Callable) -> None:
             raise BadRequest(f"{scope['path']} takes {', '.join(methods)}, not {scope['method']}")
         query = {key: values[-1] for key, values in parse_qs(scope["query_string"].decode()).items()}
         status, answer = 200, await endpoint(query, await _read_json(receive))
-    except (BadRequest, faults.BadFault) as error:
+    except (BadRequest, faults.BadFault, ecs_settings.BadSetting) as error:
         status, answer = 400, {"error": str(error)}
     except deploy.Refused as error:
         status, answer = 422, {"error": str(error)}
@@ -44,7 +44,7 @@ async def handle(scope: dict, receive: Callable, send: Callable) -> None:
 
 
 async def _read_json(receive: Callable) -> dict:
-    body = await faults.read_body(receive)
+    body = await calls.read_body(receive)
     if not body:
         return {}
     try:
@@ -117,11 +117,11 @@ async def delete_faults(query: dict, data: dict) -> dict:
 
 
 async def list_calls(query: dict, data: dict) -> dict:
-    return faults.calls(_account(query))
+    return calls.counts(_account(query))
 
 
 async def delete_calls(query: dict, data: dict) -> dict:
-    faults.reset_calls(query.get("account"))
+    calls.reset(query.get("account"))
     return {}
 
 
@@ -148,6 +148,36 @@ async def delete_mails(query: dict, data: dict) -> dict:
     return {}
 
 
+async def add_image(query: dict, data: dict) -> dict:
+    account = _account(data)
+    ecs_settings.add_image(account, {name: value for name, value in data.items() if name != "account"})
+    return {}
+
+
+async def delete_images(query: dict, data: dict) -> dict:
+    return {"removed": ecs_settings.remove_images(_account(query))}
+
+
+async def change_ecs(query: dict, data: dict) -> dict:
+    account = _account(data)
+    ecs_settings.change(account, {name: value for name, value in data.items() if name != "account"})
+    return ecs_settings.shown(account)
+
+
+async def show_ecs(query: dict, data: dict) -> dict:
+    return ecs_control.show(_account(query))
+
+
+async def stop_task(query: dict, data: dict) -> dict:
+    ecs_control.stop(_account(data), data)
+    return {}
+
+
+async def kill_container(query: dict, data: dict) -> dict:
+    ecs_control.kill(_account(data), data)
+    return {}
+
+
 ENDPOINTS: dict[tuple[str, str], Callable[[dict, dict], Awaitable[dict]]] = {
     ("GET", "/_local/health"): health,
     ("POST", "/_local/deploy"): create_stack,
@@ -162,4 +192,10 @@ ENDPOINTS: dict[tuple[str, str], Callable[[dict, dict], Awaitable[dict]]] = {
     ("GET", "/_local/events"): list_events,
     ("GET", "/_local/mails"): list_mails,
     ("DELETE", "/_local/mails"): delete_mails,
+    ("POST", "/_local/images"): add_image,
+    ("DELETE", "/_local/images"): delete_images,
+    ("POST", "/_local/ecs"): change_ecs,
+    ("GET", "/_local/ecs"): show_ecs,
+    ("POST", "/_local/ecs/stop"): stop_task,
+    ("POST", "/_local/ecs/kill"): kill_container,
 }

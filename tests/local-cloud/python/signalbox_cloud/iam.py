@@ -24,6 +24,26 @@ def apply() -> None:
         return "*"
 """,
         ),
+        # AWS: the events of a stream are read on the stream; to the emulator, on its group.
+        (
+            """\
+        if name:
+            return f"arn:aws:logs:{region}:{account_id}:log-group:{name}"
+""",
+            """\
+        if name and action == "GetLogEvents":
+            stream = _safe_json_field(body, "logStreamName") or ""
+            return f"arn:aws:logs:{region}:{account_id}:log-group:{name}:log-stream:{stream}"
+        if name:
+            return f"arn:aws:logs:{region}:{account_id}:log-group:{name}"
+""",
+        ),
+    )
+    # What is plain HTTP on loopback stands for TLS: a policy that asks for aws:SecureTransport means the way to AWS.
+    patching.substitute(
+        iam_evaluator,
+        "pin_request_origin",
+        ("_request_origin.set((source_ip, secure_transport))", "_request_origin.set((source_ip, True))"),
     )
     # AWS says on what the call was refused, and SNS spells its actions in capitals.
     patching.substitute(
@@ -33,7 +53,7 @@ def apply() -> None:
             "    if not message:\n        reason = (\n",
             '    if not message:\n        action = action.replace("sns:", "SNS:")\n        reason = (\n',
         ),
-        ('if service == "iot" else ""', 'if service in ("iot", "sns", "states") else ""'),
+        ('if service == "iot" else ""', 'if service in ("ecs", "iot", "sns", "states") else ""'),
     )
 
 

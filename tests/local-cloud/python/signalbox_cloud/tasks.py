@@ -6,7 +6,7 @@ from typing import Any
 
 from ministack.services import stepfunctions as upstream
 
-from . import callbacks, executions
+from . import callbacks, ecs_states, executions
 from .executions import Branch
 from .task_events import INTEGRATION, Events, Limits, events_of
 
@@ -92,6 +92,8 @@ def _perform(branch: Branch, resource: str, parameters: Any, limits: Limits, tok
             result = _call_back(branch, resource, parameters, limits, token, started, events)
         elif ":activity:" in resource:
             result = _wait_for_worker(branch, resource, parameters, limits, started, events)
+        elif resource == ecs_states.RUN_TASK_SYNC:
+            result = ecs_states.run_to_the_end(branch, parameters, limits, started, events)
         elif limits.timeout is not None:
             result = _within(branch, limits.timeout, resource, parameters)
         else:
