@@ -70,6 +70,22 @@ pub fn sfn(config: &SdkConfig) -> aws_sdk_sfn::Client {
     aws_sdk_sfn::Client::new(config)
 }
 
+/// The ECS client.
+#[cfg(feature = "ecs")]
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the one place that builds it")]
+pub fn ecs(config: &SdkConfig) -> aws_sdk_ecs::Client {
+    aws_sdk_ecs::Client::new(config)
+}
+
+/// The SQS client.
+#[cfg(feature = "sqs")]
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "the one place that builds it")]
+pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
+    aws_sdk_sqs::Client::new(config)
+}
+
 /// A call to AWS that failed for good: which one, and everything that is known of why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{api} failed: {reason}")]

@@ -2,13 +2,20 @@
 //!
 //! | variable | set by `template.yaml` to | read by |
 //! |---|---|---|
-//! | [`TABLE_NAME`] | the fleet's table | all |
+//! | [`TABLE_NAME`] | the fleet's table | all but those of the ECS relay |
 //! | [`ALLOW_STOP_EXECUTION`] | the stack's parameter `AllowStopExecution` | `overlap-guard`, `lock-acquire` |
 //! | [`PIPELINE_NAME_PREFIX`] | the stack's parameter of that name; may be empty | `lock-acquire`, `failure-alert` |
 //! | [`ALERT_TOPIC_ARN`] | the topic of the alerts | `failure-alert` |
 //! | [`ALERT_WINDOW_MINUTES`] | the stack's parameter of that name | `failure-alert` |
 //! | [`ALERT_CHAT`], [`ALERT_INPUT`], [`ALERT_REFUSALS`] | the stack's parameters `AlertChat`, `AlertInput`, `AlertRefusals` | `failure-alert` |
 //! | [`STOP_WITHOUT_LOCK`] | the stack's parameter `StopRedrivenWithoutLock` | `lock-release` |
+//! | [`ECS_TABLE_NAME`] | the ECS relay's table | `ecs-launch`, `ecs-settle`, `ecs-result` |
+//! | [`ECS_BUCKET`] | the bucket for results | `ecs-launch`, `ecs-settle`, `ecs-result` |
+//! | [`ECS_LAUNCH_QUEUE_URL`] | the queue of launches that were throttled | `ecs-launch`, `ecs-settle` |
+//! | [`ECS_RESULT_URL`] | the URL of `ecs-result`; may be empty | `ecs-launch` |
+//! | [`ECS_PRESIGNED_MINUTES`] | the stack's parameter `EcsPresignedMinutes` | `ecs-launch` |
+//! | [`ECS_CLUSTER`], [`ECS_SUBNETS`], [`ECS_SECURITY_GROUPS`], [`ECS_LAUNCH_TYPE`], [`ECS_CAPACITY_PROVIDER`] | the stack's parameters `EcsCluster` and so on; may be empty | `ecs-launch` |
+//! | [`ECS_ASSIGN_PUBLIC_IP`] | the stack's parameter `EcsAssignPublicIp` | `ecs-launch` |
 //!
 //! [`aws`](crate::aws) takes the SDK's own from it: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
 //! `AWS_USE_DUALSTACK_ENDPOINT`. Credentials and `AWS_LAMBDA_*` are read by the SDK and the Lambda runtime.
@@ -42,6 +49,39 @@ pub const ALERT_INPUT: &str = "SIGNALBOX_ALERT_INPUT";
 
 /// Whether Signalbox's own refusals are announced: `true` or `false`.
 pub const ALERT_REFUSALS: &str = "SIGNALBOX_ALERT_REFUSALS";
+
+/// The ECS relay's table.
+pub const ECS_TABLE_NAME: &str = "SIGNALBOX_ECS_TABLE_NAME";
+
+/// The ECS relay's bucket.
+pub const ECS_BUCKET: &str = "SIGNALBOX_ECS_BUCKET";
+
+/// The queue of launches that were throttled.
+pub const ECS_LAUNCH_QUEUE_URL: &str = "SIGNALBOX_ECS_LAUNCH_QUEUE_URL";
+
+/// The URL at which `ecs-result` is; none if the stack has no such function.
+pub const ECS_RESULT_URL: &str = "SIGNALBOX_ECS_RESULT_URL";
+
+/// How long a task may take at most whose container is given a presigned URL, in minutes.
+pub const ECS_PRESIGNED_MINUTES: &str = "SIGNALBOX_ECS_PRESIGNED_MINUTES";
+
+/// The cluster of tasks that say nothing of it.
+pub const ECS_CLUSTER: &str = "SIGNALBOX_ECS_CLUSTER";
+
+/// Their subnets, with spaces between them.
+pub const ECS_SUBNETS: &str = "SIGNALBOX_ECS_SUBNETS";
+
+/// Their security groups, with spaces between them.
+pub const ECS_SECURITY_GROUPS: &str = "SIGNALBOX_ECS_SECURITY_GROUPS";
+
+/// Whether they have a public address: `true` or `false`.
+pub const ECS_ASSIGN_PUBLIC_IP: &str = "SIGNALBOX_ECS_ASSIGN_PUBLIC_IP";
+
+/// Their launch type.
+pub const ECS_LAUNCH_TYPE: &str = "SIGNALBOX_ECS_LAUNCH_TYPE";
+
+/// Their capacity provider, which goes with no launch type.
+pub const ECS_CAPACITY_PROVIDER: &str = "SIGNALBOX_ECS_CAPACITY_PROVIDER";
 
 /// A variable that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -79,16 +79,40 @@ where
     let mut response = SqsBatchResponse::default();
     for message in &batch.records {
         let handled = within(invocation, handle(message)).await;
-        let id = message.message_id.as_deref().unwrap_or_default();
-        match handled.unwrap_or_else(|| Err(slow())) {
-            Ok(outcome) => tracing::info!(messageId = id, outcome, "an event"),
-            Err(error) => {
-                tracing::error!(messageId = id, %error, "an event could not be handled; it is delivered again");
-                response.add_failure(id);
-            }
-        }
+        note(message, handled.unwrap_or_else(|| Err(slow())), &mut response);
     }
     response
+}
+
+/// The same, all messages at the same time: for what waits more than it works.
+pub async fn at_once<'a, E, F>(
+    batch: &'a SqsEvent,
+    invocation: &Invocation,
+    slow: impl Fn() -> E,
+    handle: impl Fn(&'a SqsMessage) -> F,
+) -> SqsBatchResponse
+where
+    E: Display,
+    F: Future<Output = Result<&'static str, E>>,
+{
+    let handled = batch.records.iter().map(|message| within(invocation, handle(message)));
+    let handled = futures_util::future::join_all(handled).await;
+    let mut response = SqsBatchResponse::default();
+    for (message, handled) in batch.records.iter().zip(handled) {
+        note(message, handled.unwrap_or_else(|| Err(slow())), &mut response);
+    }
+    response
+}
+
+fn note<E: Display>(message: &SqsMessage, handled: Result<&'static str, E>, response: &mut SqsBatchResponse) {
+    let id = message.message_id.as_deref().unwrap_or_default();
+    match handled {
+        Ok(outcome) => tracing::info!(messageId = id, outcome, "an event"),
+        Err(error) => {
+            tracing::error!(messageId = id, %error, "an event could not be handled; it is delivered again");
+            response.add_failure(id);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +171,26 @@ mod tests {
             .map(|item| item.item_identifier.as_str())
             .collect();
         assert_eq!(failed, ["bad"]);
+    }
+
+    #[tokio::test]
+    async fn messages_that_wait_for_one_another_are_handled_at_once() {
+        let batch = json!({"Records": [{"messageId": "a", "body": "1"}, {"messageId": "b", "body": "{"}, {"messageId": "c", "body": "3"}]});
+        let batch: SqsEvent = serde_json::from_value(batch).unwrap();
+        let invocation = Invocation::until(SystemClock.now().after(std::time::Duration::from_secs(30)));
+        let together = tokio::sync::Barrier::new(3);
+        let slow = || BadRequest::new("", "slow");
+        let response = at_once(&batch, &invocation, slow, async |message| {
+            together.wait().await;
+            event_in(message).map(|_| "done")
+        })
+        .await;
+        let failed: Vec<_> = response
+            .batch_item_failures
+            .iter()
+            .map(|item| item.item_identifier.as_str())
+            .collect();
+        assert_eq!(failed, ["b"]);
     }
 
     #[tokio::test]

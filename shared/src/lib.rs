@@ -9,6 +9,7 @@
 //! | [`config`] | every environment variable that a function reads |
 //! | [`console`] | links into the AWS console |
 //! | [`delivery`] | how events and schedules call a function |
+//! | [`ecs`] | the ECS relay |
 //! | [`executions`] | executions of Step Functions: described, listed, stopped |
 //! | [`failure`] | named errors that an ASL `ErrorEquals` can match |
 //! | [`history`] | execution histories: which state failed, where, and why |
@@ -18,6 +19,7 @@
 //! | [`request`] | requests of pipelines and people: parsed strictly, refused with the field's name |
 //! | [`runtime`] | the entry that every `main.rs` uses |
 //! | `simulation` | a scheduler that runs protocol code under random interleavings and crashes (feature `simulation`) |
+//! | [`tasks`] | tasks that wait for a callback, and their tokens |
 
 pub mod arn;
 pub mod asl;
@@ -26,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod delivery;
+pub mod ecs;
 pub mod executions;
 pub mod failure;
 pub mod history;
@@ -37,3 +40,4 @@ pub mod request;
 pub mod runtime;
 #[cfg(feature = "simulation")]
 pub mod simulation;
+pub mod tasks;

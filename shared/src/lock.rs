@@ -45,7 +45,6 @@ pub mod release;
 pub mod settle;
 pub mod store;
 pub mod sweep;
-pub mod tasks;
 
 use std::time::Duration;
 
@@ -133,7 +132,8 @@ impl<S: Heads, T, E, C> Session<'_, S, T, E, C> {
 
 /// The lock protocol as it runs on Lambda.
 #[cfg(all(feature = "dynamodb", feature = "sfn"))]
-pub type AwsLocks = Locks<DynamoLocks, tasks::SfnTasks, crate::executions::SfnExecutions, crate::clock::SystemClock>;
+pub type AwsLocks =
+    Locks<DynamoLocks, crate::tasks::SfnTasks, crate::executions::SfnExecutions, crate::clock::SystemClock>;
 
 /// The lock protocol on AWS. `may_stop`: whether executions may be stopped.
 #[cfg(all(feature = "dynamodb", feature = "sfn"))]
@@ -148,7 +148,7 @@ pub fn on_aws(
             crate::aws::dynamodb(&config),
             environment.required(crate::config::TABLE_NAME)?,
         ),
-        tasks: tasks::SfnTasks::new(sfn.clone()),
+        tasks: crate::tasks::SfnTasks::new(sfn.clone()),
         executions: crate::executions::SfnExecutions::new(sfn),
         clock: crate::clock::SystemClock,
         may_stop,

@@ -5,9 +5,9 @@ mod wire;
 use serde_json::{Value, json};
 use signalbox::arn::ExecutionArn;
 use signalbox::aws::CallError;
-use signalbox::lock::key::TaskToken;
-use signalbox::lock::tasks::{Outcome, Sent, SfnTasks, Tasks};
 use signalbox::quotas::{CAUSE_CHARS, ERROR_CHARS};
+use signalbox::tasks::TaskToken;
+use signalbox::tasks::{Outcome, Sent, SfnTasks, Tasks};
 
 use wire::{Answer, TOLD, Wire, denied, error, ok};
 

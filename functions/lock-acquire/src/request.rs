@@ -6,9 +6,10 @@ use serde::Deserialize;
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::Timestamp;
 use signalbox::lock::acquire::{Acquire, OnBusy};
-use signalbox::lock::key::{HoldName, LockKey, Priority, TaskToken};
+use signalbox::lock::key::{HoldName, LockKey, Priority};
 use signalbox::lock::record::{Attempt, Hold};
 use signalbox::request::BadRequest;
+use signalbox::tasks::TaskToken;
 
 /// Most that `maxQueue` may be: so many waiters are counted when a run asks.
 pub const QUEUE_MOST: u32 = 1_000;

@@ -4,14 +4,15 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::error::Error;
-use super::key::{Fence, Place, Priority, TaskToken, Ticket};
+use super::key::{Fence, Place, Priority, Ticket};
 use super::record::{Attempt, Head, Hold, Holder, Owner, Waiter, Wish};
 use super::redrive::Regained;
 use super::store::{FreeIf, Freed, Gate, Granting, Recorded, Store};
-use super::tasks::{Outcome, Sent, Tasks};
 use super::{MARGIN, Session, error};
 use crate::clock::{Clock, Timestamp};
 use crate::executions::Executions;
+use crate::tasks::TaskToken;
+use crate::tasks::{Outcome, Sent, Tasks};
 
 /// What is done if the lock is not free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

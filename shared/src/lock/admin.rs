@@ -7,9 +7,9 @@ use super::error::{Error, REMOVED};
 use super::key::{Fence, LockKey, Place};
 use super::record::{Head, Hold, Owner, Waiter, Wish};
 use super::store::{Audit, FreeIf, Setting, Store};
-use super::tasks::{Sent, Tasks};
 use crate::clock::Clock;
 use crate::executions::Executions;
+use crate::tasks::{Sent, Tasks};
 
 /// Where a waiter is moved to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

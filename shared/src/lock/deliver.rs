@@ -7,13 +7,14 @@ use serde::Serialize;
 use super::Session;
 use super::acquire::{Acquired, fence_of};
 use super::error::Error;
-use super::key::{Fence, TaskToken};
+use super::key::Fence;
 use super::record::{Head, Hold, Owner, Wish};
 use super::store::{FreeIf, Freed, Store};
-use super::tasks::{Sent, Tasks};
 use crate::aws::CallError;
 use crate::clock::{Clock, Timestamp};
 use crate::executions::Executions;
+use crate::tasks::TaskToken;
+use crate::tasks::{Sent, Tasks};
 
 /// What the task that waited for a lock is sent.
 #[derive(Debug, Serialize)]

@@ -7,10 +7,10 @@ use super::error::Error;
 use super::key::{LockKey, Ticket};
 use super::record::{Head, Wish};
 use super::store::{Gate, Granting, Store};
-use super::tasks::Tasks;
 use super::{MARGIN, Session};
 use crate::clock::Clock;
 use crate::executions::Executions;
+use crate::tasks::Tasks;
 
 /// Most places in a row that come to nothing: dead waiters beyond that are left to the sweep.
 pub const PLACES_MOST: usize = 50;

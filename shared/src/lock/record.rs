@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::key::{Fence, HoldName, LockKey, Nonce, Place, TaskToken, Ticket};
+use super::key::{Fence, HoldName, LockKey, Nonce, Place, Ticket};
 use crate::arn::ExecutionArn;
 use crate::clock::Timestamp;
+use crate::tasks::TaskToken;
 
 /// Most slots of a lock. HEAD has all holders, and DynamoDB bills a write by the size of its item.
 pub const SLOTS_MOST: u32 = 100;

@@ -5,11 +5,11 @@ use super::error::{Error, LOST_ON_REDRIVE, lost_on_redrive};
 use super::key::Fence;
 use super::record::{Head, Holder, Owner, Wish};
 use super::store::{FreeIf, Gate, Granting, Store};
-use super::tasks::{Outcome, Tasks};
 use super::{MARGIN, Session};
 use crate::arn::ExecutionArn;
 use crate::clock::{Clock, Timestamp};
 use crate::executions::{Executions, Status};
+use crate::tasks::{Outcome, Tasks};
 
 /// What came of giving a lost hold back.
 #[derive(Debug, Clone, PartialEq, Eq)]

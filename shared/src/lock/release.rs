@@ -3,11 +3,11 @@
 use super::error::{Error, REMOVED};
 use super::record::{Hold, Holder, Owner, Waiter, Wish};
 use super::store::{FreeIf, Freed, Store};
-use super::tasks::{Sent, Tasks};
 use super::{END_SETTLES, Session};
 use crate::arn::ExecutionArn;
 use crate::clock::{Clock, Timestamp};
 use crate::executions::{Execution, Executions, Status};
+use crate::tasks::{Sent, Tasks};
 
 /// How an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

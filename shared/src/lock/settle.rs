@@ -5,9 +5,9 @@ use super::acquire::fence_of;
 use super::error::Error;
 use super::record::{Head, Holder, Owner};
 use super::store::{FreeIf, Store};
-use super::tasks::{Outcome, Sent, Tasks};
 use crate::clock::Clock;
 use crate::executions::Executions;
+use crate::tasks::{Outcome, Sent, Tasks};
 
 impl<S, T, E, C> Session<'_, S, T, E, C>
 where

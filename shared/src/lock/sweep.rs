@@ -8,11 +8,11 @@ use super::key::{LockKey, Ticket};
 use super::record::{Head, Hold, Holder, Owner, Waiter, Wish};
 use super::release::{End, end_of, end_seen};
 use super::store::{FreeIf, Store};
-use super::tasks::Tasks;
 use super::{END_SETTLES, GRANT_SETTLES, Session};
 use crate::arn::{ExecutionArn, StateMachineArn};
 use crate::clock::{Clock, Timestamp};
 use crate::executions::{Execution, Executions, Listed, Status};
+use crate::tasks::Tasks;
 
 /// Waiters whose runs are looked at, from the head of each queue; and as many again as long as all of them were dead.
 const WAITERS_LOOKED_AT: u32 = 10;

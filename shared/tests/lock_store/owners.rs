@@ -4,9 +4,10 @@ use std::slice;
 
 use serde_json::{Value, json};
 use signalbox::clock::Timestamp;
-use signalbox::lock::key::{Place, TOKEN_CHARS, TaskToken, Ticket};
+use signalbox::lock::key::{Place, Ticket};
 use signalbox::lock::record::{Attempt, Hold, Owner, Wish};
 use signalbox::lock::store::{Owners, Recorded};
+use signalbox::tasks::{TOKEN_CHARS, TaskToken};
 
 use crate::wire::dynamodb::{NOT_MET, not_met, with};
 use crate::wire::{Answer, error, ok};

@@ -145,6 +145,7 @@ impl Asked {
 pub mod alert_storm;
 pub mod alerts;
 pub mod bench;
+pub mod ecs;
 pub mod lock;
 pub mod lock_history;
 pub mod lock_storm;

@@ -458,7 +458,7 @@ impl Account {
     }
 
     /// A call of a service of which the harness has no client.
-    async fn service(&self, service: &str, call: &str, content: Content<'_>) -> Result<Reply, Error> {
+    pub(crate) async fn service(&self, service: &str, call: &str, content: Content<'_>) -> Result<Reply, Error> {
         let signed_for = Some((self.id.as_str(), service));
         let reply = self.cloud.call(Method::POST, "/", signed_for, content).await?;
         if (200..300).contains(&reply.status) {

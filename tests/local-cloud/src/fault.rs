@@ -33,6 +33,12 @@ pub struct Fault {
     matching: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     caller: Option<Caller>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    containers: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -46,6 +52,9 @@ enum Kind {
     Stale,
     Double,
     Reorder,
+    RateLimit,
+    TaskFailures,
+    Fail,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -136,6 +145,34 @@ impl Fault {
         }
     }
 
+    /// The service takes so many calls a second, and throttles the others.
+    #[must_use]
+    pub fn rate_limit(api: &str, per_second: f64) -> Self {
+        Self {
+            per_second: Some(per_second),
+            ..Self::new(api, Kind::RateLimit)
+        }
+    }
+
+    /// `RunTask` starts nothing, and says why in its `failures`: `RESOURCE:MEMORY`.
+    #[must_use]
+    pub fn task_failures(reason: &str) -> Self {
+        Self {
+            reason: Some(reason.to_owned()),
+            ..Self::new("ECS.RunTask", Kind::TaskFailures)
+        }
+    }
+
+    /// Tasks are taken, and then cannot be started; `containers`: whether ECS still lists them.
+    #[must_use]
+    pub fn task_start(reason: &str, containers: bool) -> Self {
+        Self {
+            reason: Some(reason.to_owned()),
+            containers: Some(containers),
+            ..Self::new("ECS.Start", Kind::Fail)
+        }
+    }
+
     /// The error that the caller gets.
     #[must_use]
     pub fn with_error(mut self, code: &str, status: u16, message: &str) -> Self {
@@ -186,6 +223,9 @@ impl Fault {
             rate: None,
             matching: None,
             caller: None,
+            per_second: None,
+            reason: None,
+            containers: None,
         }
     }
 }
@@ -281,6 +321,19 @@ mod tests {
             (
                 Fault::reorder_events(Duration::from_secs(3)),
                 json!({"api": "EventBridge.Deliver", "kind": "reorder", "seconds": 3.0}),
+            ),
+            (
+                Fault::rate_limit("ECS.RunTask", 20.0),
+                json!({"api": "ECS.RunTask", "kind": "rateLimit", "perSecond": 20.0}),
+            ),
+            (
+                Fault::task_failures("RESOURCE:MEMORY").times(1),
+                json!({"api": "ECS.RunTask", "kind": "taskFailures", "reason": "RESOURCE:MEMORY", "times": 1}),
+            ),
+            (
+                Fault::task_start("Timeout waiting for network interface provisioning to complete.", false),
+                json!({"api": "ECS.Start", "kind": "fail", "containers": false,
+                       "reason": "Timeout waiting for network interface provisioning to complete."}),
             ),
         ];
         for (fault, written) in cases {

@@ -29,6 +29,7 @@
 pub mod account;
 pub mod build;
 pub mod cloud;
+pub mod ecs;
 pub mod error;
 pub mod execution;
 pub mod fault;
@@ -50,6 +51,7 @@ pub mod workspace;
 
 pub use account::{Account, FunctionError};
 pub use cloud::{Cloud, Options};
+pub use ecs::{EcsTimes, Image};
 pub use error::Error;
 pub use execution::Execution;
 pub use fault::Fault;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use signalbox::arn::ExecutionArn;
 use signalbox::aws::CallError;
 use signalbox::clock::{Clock, Timestamp};
-use signalbox::lock::key::TaskToken;
-use signalbox::lock::tasks::{Outcome, Sent, Tasks};
 use signalbox::simulation::World;
+use signalbox::tasks::TaskToken;
+use signalbox::tasks::{Outcome, Sent, Tasks};
 
 use crate::{StepFunctions, Trouble, trace};
 

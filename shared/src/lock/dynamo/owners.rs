@@ -9,10 +9,11 @@ use crate::arn::ExecutionArn;
 use crate::aws::CallError;
 use crate::clock::Timestamp;
 use crate::item::{Item, Reader, at, in_days, met, n, run_pk, s};
-use crate::lock::key::{HoldName, LockKey, Place, TaskToken, Ticket};
+use crate::lock::key::{HoldName, LockKey, Place, Ticket};
 use crate::lock::record::{Attempt, Hold, Owner, Wish};
 use crate::lock::store::{Owners, Recorded};
 use crate::quotas::{EXECUTION_DAYS, REDRIVABLE_DAYS};
+use crate::tasks::TaskToken;
 
 /// How long a released one is kept, so that a late attempt does not open it again.
 const RELEASED_DAYS: u32 = 1;

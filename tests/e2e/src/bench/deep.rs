@@ -9,9 +9,10 @@ use futures_util::future::try_join_all;
 use local_cloud::{Account, Cloud, Error, Fault, Usage};
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::{Clock, SystemClock};
-use signalbox::lock::key::{HoldName, LockKey, Nonce, Place, Priority, TaskToken, Ticket};
+use signalbox::lock::key::{HoldName, LockKey, Nonce, Place, Priority, Ticket};
 use signalbox::lock::record::{Attempt, Hold, Owner, Waiter, Wish};
 use signalbox::lock::store::{Owners, Queue};
+use signalbox::tasks::TaskToken;
 
 use super::sheet::{count, millis, number};
 use super::side::{LOCK, failed, unexpected};

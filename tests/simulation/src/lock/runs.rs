@@ -10,10 +10,11 @@ use signalbox::executions::Status;
 use signalbox::lock::Error;
 use signalbox::lock::acquire::{Acquire, Acquired, OnBusy};
 use signalbox::lock::admin::{Edge, Order};
-use signalbox::lock::key::{Priority, TaskToken};
+use signalbox::lock::key::Priority;
 use signalbox::lock::record::{Attempt, Hold};
 use signalbox::lock::release::End;
 use signalbox::lock::store::Setting;
+use signalbox::tasks::TaskToken;
 
 use super::watch::SHARED;
 use super::{INVOCATION, Local, Model, PROMPT_REDRIVE, Scenario};

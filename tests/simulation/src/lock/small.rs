@@ -13,12 +13,13 @@ use signalbox::arn::ExecutionArn;
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::executions::Status;
 use signalbox::lock::acquire::{Acquire, OnBusy};
-use signalbox::lock::key::{HoldName, LockKey, Priority, TaskToken};
+use signalbox::lock::key::{HoldName, LockKey, Priority};
 use signalbox::lock::record::{Attempt, Hold};
 use signalbox::lock::release::End;
 use signalbox::lock::store::{Queue, Setting};
 use signalbox::lock::{Error, Locks, Session};
 use signalbox::simulation::{Explored, Fate, World, explore};
+use signalbox::tasks::TaskToken;
 
 use crate::tokens::{Standing, Tokens};
 use crate::{MemoryTable, StepFunctions, Trouble};

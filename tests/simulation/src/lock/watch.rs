@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::{Clock, Timestamp};
-use signalbox::lock::key::TaskToken;
 use signalbox::lock::record::Hold;
+use signalbox::tasks::TaskToken;
 
 use super::{Model, Scenario};
 use crate::{Items, trace};

@@ -1,16 +1,17 @@
-//! Task tokens: how a grant reaches a run that waits, and what is known of it afterwards.
+//! Tasks that wait for a callback: their tokens, how an answer reaches them, and what is known of it afterwards.
 
 #[cfg(feature = "sfn")]
 mod sfn;
+mod token;
 
 use std::future::Future;
 
-use super::key::TaskToken;
 use crate::arn::ExecutionArn;
 use crate::aws::CallError;
 
 #[cfg(feature = "sfn")]
 pub use sfn::SfnTasks;
+pub use token::{TOKEN_CHARS, TaskToken, TokenError};
 
 /// What came of sending to a token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

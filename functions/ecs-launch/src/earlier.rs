@@ -1,0 +1,201 @@
+//! Earlier attempts of a step: of one step one task lives.
+//!
+//! An attempt may be over while its task lives: the function that launched it died before it could answer, or the state
+//! did not wait for it any longer. The next attempt takes that task over if it asks for the same. Otherwise the task has to
+//! have ended before another one is started.
+
+use std::time::Duration;
+
+use signalbox::clock::{Clock, Timestamp};
+use signalbox::ecs::cluster::{StartTasks, WatchTasks};
+use signalbox::ecs::plan::ResultFrom;
+use signalbox::ecs::record::{Record, Stage, Stop, Why};
+use signalbox::ecs::store::Records;
+use signalbox::ecs::task::Task;
+use signalbox::ecs::verdict::{Verdict, verdict};
+use signalbox::tasks::Tasks;
+
+use crate::places::Places;
+use crate::request::Ask;
+use crate::{Launches, Outcome};
+use signalbox::ecs::error::Error;
+use signalbox::ecs::handover::Queue;
+
+/// How long an attempt waits for the task of an earlier one to end, which it has stopped. Containers have 30 seconds to do
+/// so unless their task definition says otherwise; the pipeline's Retry waits for the rest.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
+/// How often it looks.
+const LOOKS: Duration = Duration::from_millis(500);
+
+/// How long ECS may not know a task that it has started.
+const KNOWN_WITHIN: Duration = Duration::from_mins(1);
+
+/// Time that is left for the launch after that.
+const MARGIN: Duration = Duration::from_secs(8);
+
+/// What is done with an earlier attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Use {
+    /// Its task is taken over.
+    TakeOver,
+    /// Its task has to end first.
+    End,
+    /// Nothing: it has ended.
+    Nothing,
+}
+
+/// What is done with an earlier attempt of the same step that nobody waits for any more.
+fn decide(ask: &Ask, earlier: &Record, task: Option<&Task>) -> Use {
+    let same = earlier.request == ask.hash
+        // Its container has read a token that is closed.
+        && earlier.plan.result != ResultFrom::Token;
+    let verdict = task
+        .or(earlier.ended.as_ref())
+        .map(|task| verdict(task, &earlier.plan, None));
+    match (&earlier.stage, verdict) {
+        // What it did is another attempt's, or was heard, or was never begun.
+        (Stage::Adopted(_) | Stage::Done { delivered: true }, _) | (Stage::Done { .. }, None) => Use::Nothing,
+        // It has done its work, and nobody heard of it: not so if it failed.
+        (Stage::Done { .. } | Stage::Launching | Stage::Running, Some(Verdict::Finished { .. })) if same => {
+            Use::TakeOver
+        }
+        (Stage::Done { .. }, _) | (_, Some(Verdict::Finished { .. } | Verdict::Failed(_))) => Use::Nothing,
+        (Stage::Launching | Stage::Running, _) if same => Use::TakeOver,
+        (Stage::Launching | Stage::Running | Stage::Stopping(_), _) => Use::End,
+    }
+}
+
+impl<R, E, T, P, Q, C> Launches<R, E, T, P, Q, C>
+where
+    R: Records,
+    E: StartTasks + WatchTasks,
+    T: Tasks,
+    P: Places,
+    Q: Queue,
+    C: Clock,
+{
+    /// Takes over the task of an earlier attempt, if there is one to take over; then this attempt has its task. Sees to it
+    /// that no other task of an earlier attempt lives.
+    pub(crate) async fn take_over(
+        &self,
+        ask: &Ask,
+        known: Vec<Record>,
+        deadline: Timestamp,
+    ) -> Result<Option<Outcome>, Error> {
+        let mut earlier: Vec<Record> = known
+            .into_iter()
+            .filter(|record| record.attempt() < ask.attempt)
+            .collect();
+        // The latest first: it has the task, if any of them has.
+        earlier.sort_by_key(|record| std::cmp::Reverse(record.attempt()));
+        let mut taken = None;
+        for record in &earlier {
+            let is_open = record.stage.is_open();
+            // A token that is open is another iteration's, which says nothing of its item: its task is its own.
+            if is_open && self.is_awaited(&record.token).await? {
+                continue;
+            }
+            let task = match is_open {
+                true => self.look(record).await?,
+                false => None,
+            };
+            match decide(ask, record, task.as_ref()) {
+                Use::TakeOver if taken.is_none() => match self.adopt(ask, record, task).await? {
+                    Some(adopted) => taken = Some(adopted),
+                    None => return Err(changed()),
+                },
+                Use::TakeOver | Use::End if is_open => self.end(record, deadline).await?,
+                Use::TakeOver | Use::End | Use::Nothing => {}
+            }
+        }
+        let Some(taken) = taken else { return Ok(None) };
+        tracing::info!(executionArn = %taken.execution, state = taken.state, task = taken.task, "took over a task");
+        match taken.stage {
+            Stage::Launching => self.start(&taken, deadline).await.map(Some),
+            _ => Ok(Some(Outcome::Adopted)),
+        }
+    }
+
+    /// The task of a record as it stands, if it was started and ECS knows it.
+    async fn look(&self, record: &Record) -> Result<Option<Task>, Error> {
+        let Some(task) = &record.task else { return Ok(None) };
+        let found = self
+            .cluster
+            .describe(&record.plan.cluster, std::slice::from_ref(task))
+            .await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// `None`: the earlier attempt is not as it was any more.
+    async fn adopt(&self, ask: &Ask, earlier: &Record, task: Option<Task>) -> Result<Option<Record>, Error> {
+        let was_done = matches!(earlier.stage, Stage::Done { .. });
+        let record = Record {
+            key: ask.key(),
+            token: ask.token.clone(),
+            at: self.clock.now(),
+            stage: match was_done {
+                // The sweep sees that it has ended, and answers.
+                true => Stage::Running,
+                false => earlier.stage.clone(),
+            },
+            missing: None,
+            ended: earlier.ended.clone().or(task.filter(Task::has_stopped)),
+            ..earlier.clone()
+        };
+        Ok(self.records.adopt(&record, earlier).await?.then_some(record))
+    }
+
+    /// Stops the task of an earlier attempt, and waits until it has ended.
+    async fn end(&self, record: &Record, deadline: Timestamp) -> Result<(), Error> {
+        let now = self.clock.now();
+        let stop = Stop {
+            why: Why::Replaced,
+            since: now,
+        };
+        if !self.records.stopping(&record.key, stop).await? {
+            return Err(changed());
+        }
+        let cluster = &record.plan.cluster;
+        let found = match &record.task {
+            Some(task) => Some(task.clone()),
+            None => self.cluster.find(cluster, &record.origin).await?,
+        };
+        let is_young = |now: Timestamp| now.since(record.at) < KNOWN_WITHIN;
+        let Some(task) = found else {
+            // It was never started; or ECS does not list it yet.
+            return match is_young(now) {
+                true => Err(still_there(record)),
+                false => Ok(()),
+            };
+        };
+        self.cluster.stop(cluster, &task, Why::Replaced.for_people()).await?;
+        let until = now.after(ENDS_WITHIN).min(deadline.before(MARGIN));
+        loop {
+            let seen = self.cluster.describe(cluster, std::slice::from_ref(&task)).await?;
+            let ended = match seen.first() {
+                Some(task) => verdict(task, &record.plan, None) != Verdict::Pending,
+                None => !is_young(self.clock.now()),
+            };
+            if ended {
+                return Ok(());
+            }
+            if self.clock.now().after(LOOKS) > until {
+                return Err(still_there(record));
+            }
+            self.clock.sleep(LOOKS).await;
+        }
+    }
+}
+
+fn still_there(record: &Record) -> Error {
+    let task = record.task.as_deref().unwrap_or("a task that was being started");
+    Error::Unavailable(format!(
+        "an earlier attempt of the state {} has not ended yet ({task} is being stopped)",
+        record.state
+    ))
+}
+
+fn changed() -> Error {
+    Error::Unavailable("an earlier attempt of the state has changed at this moment".to_owned())
+}

@@ -1,0 +1,131 @@
+//! Starts the task of a record. Whoever starts it, and however often: it is the same task.
+
+use std::time::Duration;
+
+use signalbox::clock::{Clock, Timestamp};
+use signalbox::ecs::cluster::{Run, StartTasks, WatchTasks};
+use signalbox::ecs::key::TaskKey;
+use signalbox::ecs::record::{Record, Stage};
+use signalbox::ecs::start_failure::StartFailure;
+use signalbox::ecs::store::Records;
+use signalbox::ecs::task::Task;
+use signalbox::tasks::{Sent, Tasks};
+
+use crate::places::Places;
+use crate::{Launches, Outcome};
+use signalbox::ecs::error::Error;
+use signalbox::ecs::handover::Queue;
+
+/// How long an invocation tries while ECS starts no more tasks. Then the queue goes on with it.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Before a throttled call is made again: twice as long each time, up to the second.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// How often a call is made whose answer was lost.
+const TRIES: u32 = 3;
+
+/// Time that is left for the answer when trying ends.
+const MARGIN: Duration = Duration::from_secs(5);
+
+impl<R, E, T, P, Q, C> Launches<R, E, T, P, Q, C>
+where
+    R: Records,
+    E: StartTasks + WatchTasks,
+    T: Tasks,
+    P: Places,
+    Q: Queue,
+    C: Clock,
+{
+    /// Goes on with a launch that was handed over.
+    pub async fn handed_over(&self, key: &TaskKey, deadline: Timestamp) -> Result<Outcome, Error> {
+        match self.records.get(key).await? {
+            Some(record) => self.go_on(&record, deadline).await,
+            // The record is written before anything is handed over, and kept for a month after the end.
+            None => Ok(Outcome::Gone),
+        }
+    }
+
+    /// Starts the task of a record that is launching.
+    pub(crate) async fn start(&self, record: &Record, deadline: Timestamp) -> Result<Outcome, Error> {
+        let until = self.clock.now().after(PATIENCE).min(deadline.before(MARGIN));
+        let (mut pause, longest) = PAUSES;
+        let mut lost = 0;
+        loop {
+            match self.cluster.run(&record.plan, &record.origin).await {
+                Ok(Run::Started(task)) => return self.note_started(record, &task).await,
+                Ok(Run::Refused(failure)) => return self.fail(record, &failure).await,
+                Ok(Run::Throttled(_)) => {
+                    let next = pause / 2 + self.clock.jitter(pause);
+                    if self.clock.now().after(next) > until {
+                        self.queue.hand_over(&record.key).await?;
+                        return Ok(Outcome::Queued);
+                    }
+                    self.clock.sleep(next).await;
+                    pause = (pause * 2).min(longest);
+                }
+                Err(error) if error.is_access_denied() => return Err(error.into()),
+                Err(error) => {
+                    lost += 1;
+                    if lost >= TRIES || self.clock.now().after(pause) > until {
+                        return Err(error.into());
+                    }
+                    self.clock.sleep(pause / 2 + self.clock.jitter(pause)).await;
+                }
+            }
+        }
+    }
+
+    async fn note_started(&self, record: &Record, task: &Task) -> Result<Outcome, Error> {
+        if self.records.started(&record.key, &task.task_arn).await? {
+            return Ok(Outcome::Launched);
+        }
+        let Some(now) = self.records.get(&record.key).await? else {
+            return Ok(Outcome::Gone);
+        };
+        match now.stage {
+            // Another invocation has noted it.
+            Stage::Launching | Stage::Running => Ok(Outcome::Launched),
+            // Whoever decided that did not know the task.
+            Stage::Stopping(stop) => {
+                let reason = stop.why.for_people();
+                self.cluster.stop(&record.plan.cluster, &task.task_arn, reason).await?;
+                Ok(Outcome::Gone)
+            }
+            // It was quicker than this invocation; or nobody waited any more.
+            Stage::Done { .. } => {
+                if !task.has_stopped() && !self.is_awaited(&record.token).await? {
+                    self.cluster
+                        .stop(
+                            &record.plan.cluster,
+                            &task.task_arn,
+                            signalbox::ecs::record::Why::Unwanted.for_people(),
+                        )
+                        .await?;
+                }
+                Ok(Outcome::Settled)
+            }
+            Stage::Adopted(_) => Ok(Outcome::Gone),
+        }
+    }
+
+    /// Tells the state that its task was not started.
+    async fn fail(&self, record: &Record, failure: &StartFailure) -> Result<Outcome, Error> {
+        tracing::warn!(executionArn = %record.execution, state = record.state, error = failure.kind.name(),
+            reason = failure.reason, "the task was not started");
+        let sent = self
+            .tasks
+            .fail(&record.token, failure.kind.name(), &failure.cause())
+            .await?;
+        let delivered = match sent {
+            Sent::Accepted => true,
+            Sent::Closed => false,
+            // If it arrived, this error is heard by nobody.
+            Sent::Unknown(error) => return Err(error.into()),
+        };
+        self.records
+            .done(&record.key, delivered, None, self.clock.now())
+            .await?;
+        Ok(Outcome::Failed)
+    }
+}
