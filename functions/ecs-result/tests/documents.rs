@@ -10,7 +10,7 @@ use ecs_result::redirect::{LIFE, Reply};
 use ecs_result::request::Request;
 use signalbox::ecs::error::Error;
 
-use documents::{listed_errors, sample_events};
+use documents::{code_blocks, listed_errors, sample_events};
 
 const README: &str = include_str!("../README.md");
 const TEMPLATE: &str = include_str!("../../../template.yaml");
@@ -34,6 +34,14 @@ fn every_status_is_listed_and_every_listed_one_is_answered() {
     assert_eq!(rows.collect::<BTreeSet<u16>>(), answered);
     let minutes = LIFE.as_secs() / 60;
     assert!(README.contains(&format!("good for {minutes} minutes")), "{minutes}");
+}
+
+#[test]
+fn the_answer_that_is_shown_is_the_functions() {
+    let shown = &code_blocks(README)[0];
+    let url = shown["headers"]["location"].as_str().expect("a URL");
+    let answer = Answer::from(Reply::There(url.to_owned()));
+    assert_eq!(shown, &serde_json::to_value(answer).expect("JSON"));
 }
 
 #[test]
