@@ -11,6 +11,7 @@
 //! | [`STOP_WITHOUT_LOCK`] | the stack's parameter `StopRedrivenWithoutLock` | `lock-release` |
 //! | [`ECS_TABLE_NAME`] | the ECS relay's table | `ecs-launch`, `ecs-settle`, `ecs-result` |
 //! | [`ECS_BUCKET`] | the bucket for results | `ecs-launch`, `ecs-settle`, `ecs-result` |
+//! | [`ECS_STACK`] | a part of the stack's id | `ecs-launch`, `ecs-settle` |
 //! | [`ECS_LAUNCH_QUEUE_URL`] | the queue of launches that were throttled | `ecs-launch`, `ecs-settle` |
 //! | [`ECS_RESULT_URL`] | the URL of `ecs-result`; may be empty | `ecs-launch` |
 //! | [`ECS_PRESIGNED_MINUTES`] | the stack's parameter `EcsPresignedMinutes` | `ecs-launch` |
@@ -55,6 +56,9 @@ pub const ECS_TABLE_NAME: &str = "SIGNALBOX_ECS_TABLE_NAME";
 
 /// The ECS relay's bucket.
 pub const ECS_BUCKET: &str = "SIGNALBOX_ECS_BUCKET";
+
+/// Which of the account's stacks this is, in a few characters: its tasks say so.
+pub const ECS_STACK: &str = "SIGNALBOX_ECS_STACK";
 
 /// The queue of launches that were throttled.
 pub const ECS_LAUNCH_QUEUE_URL: &str = "SIGNALBOX_ECS_LAUNCH_QUEUE_URL";

@@ -1,4 +1,4 @@
-//! Earlier attempts of a step: of one step one task lives.
+//! Other attempts of a step: of one step one task lives.
 //!
 //! An attempt may be over while its task lives: the function that launched it died before it could answer, or the state
 //! did not wait for it any longer. The next attempt takes that task over if it asks for the same. Otherwise the task has to
@@ -34,35 +34,21 @@ const KNOWN_WITHIN: Duration = Duration::from_mins(1);
 /// Time that is left for the launch after that.
 const MARGIN: Duration = Duration::from_secs(8);
 
-/// What is done with an earlier attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Use {
-    /// Its task is taken over.
-    TakeOver,
-    /// Its task has to end first.
-    End,
-    /// Nothing: it has ended.
-    Nothing,
-}
-
-/// What is done with an earlier attempt of the same step that nobody waits for any more.
-fn decide(ask: &Ask, earlier: &Record, task: Option<&Task>) -> Use {
-    let same = earlier.request == ask.hash
-        // Its container has read a token that is closed.
-        && earlier.plan.result != ResultFrom::Token;
+/// Whether the task of an earlier attempt of the same step is taken over, which nobody waits for any more. `task`: as it
+/// stands, if it was looked at.
+fn is_taken_over(ask: &Ask, earlier: &Record, task: Option<&Task>) -> bool {
+    // A container that answers by itself has read a token that is closed.
+    if earlier.request != ask.hash || earlier.plan.result == ResultFrom::Token {
+        return false;
+    }
     let verdict = task
         .or(earlier.ended.as_ref())
         .map(|task| verdict(task, &earlier.plan, None));
-    match (&earlier.stage, verdict) {
-        // What it did is another attempt's, or was heard, or was never begun.
-        (Stage::Adopted(_) | Stage::Done { delivered: true }, _) | (Stage::Done { .. }, None) => Use::Nothing,
-        // It has done its work, and nobody heard of it: not so if it failed.
-        (Stage::Done { .. } | Stage::Launching | Stage::Running, Some(Verdict::Finished { .. })) if same => {
-            Use::TakeOver
-        }
-        (Stage::Done { .. }, _) | (_, Some(Verdict::Finished { .. } | Verdict::Failed(_))) => Use::Nothing,
-        (Stage::Launching | Stage::Running, _) if same => Use::TakeOver,
-        (Stage::Launching | Stage::Running | Stage::Stopping(_), _) => Use::End,
+    match earlier.stage {
+        Stage::Launching | Stage::Running => !matches!(verdict, Some(Verdict::Failed(_))),
+        // It has done its work, and nobody heard of it.
+        Stage::Done { delivered: false } => matches!(verdict, Some(Verdict::Finished { .. })),
+        Stage::Done { delivered: true } | Stage::Stopping(_) | Stage::Adopted(_) => false,
     }
 }
 
@@ -75,8 +61,7 @@ where
     Q: Queue,
     C: Clock,
 {
-    /// Takes over the task of an earlier attempt, if there is one to take over; then this attempt has its task. Sees to it
-    /// that no other task of an earlier attempt lives.
+    /// Takes over the task of an earlier attempt, if there is one to take over; then this attempt has its task.
     pub(crate) async fn take_over(
         &self,
         ask: &Ask,
@@ -89,32 +74,52 @@ where
             .collect();
         // The latest first: it has the task, if any of them has.
         earlier.sort_by_key(|record| std::cmp::Reverse(record.attempt()));
-        let mut taken = None;
         for record in &earlier {
-            let is_open = record.stage.is_open();
-            // A token that is open is another iteration's, which says nothing of its item: its task is its own.
-            if is_open && self.is_awaited(&record.token).await? {
-                continue;
-            }
-            let task = match is_open {
+            let task = match record.stage.is_open() {
+                // A token that is open is another iteration's, which says nothing of its item: its task is its own.
+                true if self.is_awaited(&record.token).await? => continue,
                 true => self.look(record).await?,
                 false => None,
             };
-            match decide(ask, record, task.as_ref()) {
-                Use::TakeOver if taken.is_none() => match self.adopt(ask, record, task).await? {
-                    Some(adopted) => taken = Some(adopted),
-                    None => return Err(changed()),
-                },
-                Use::TakeOver | Use::End if is_open => self.end(record, deadline).await?,
-                Use::TakeOver | Use::End | Use::Nothing => {}
+            if !is_taken_over(ask, record, task.as_ref()) {
+                continue;
+            }
+            let Some(taken) = self.adopt(ask, record, task).await? else {
+                return Err(Error::Unavailable(
+                    "an earlier attempt of the state has changed at this moment".to_owned(),
+                ));
+            };
+            tracing::info!(executionArn = %taken.execution, state = taken.state, task = taken.task, "took over a task");
+            return Ok(Some(match taken.stage {
+                Stage::Launching => self.start(&taken, deadline).await?,
+                _ if self.is_alone(&taken, deadline).await? => Outcome::Adopted,
+                _ => Outcome::Gone,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// Whether an attempt that has its record may have its task: `false` if a later one has come meanwhile, and nobody waits
+    /// for this one. Sees to it that no task of an earlier attempt lives.
+    ///
+    /// Every attempt writes its record before it looks: of two at the same moment, at least one sees the other.
+    pub(crate) async fn is_alone(&self, own: &Record, deadline: Timestamp) -> Result<bool, Error> {
+        let others = self.records.of_step(&own.key).await?;
+        let others = others.into_iter().filter(|record| record.key != own.key);
+        let (later, earlier): (Vec<Record>, Vec<Record>) = others
+            .filter(|record| record.attempt() != own.attempt())
+            .partition(|record| record.attempt() > own.attempt());
+        // Otherwise this is another iteration of a Map, with the same time.
+        if !later.is_empty() && !self.is_awaited(&own.token).await? {
+            self.records.done(&own.key, false, None, self.clock.now()).await?;
+            return Ok(false);
+        }
+        for record in earlier.iter().filter(|record| record.stage.is_open()) {
+            if !self.is_awaited(&record.token).await? {
+                self.end(record, deadline).await?;
             }
         }
-        let Some(taken) = taken else { return Ok(None) };
-        tracing::info!(executionArn = %taken.execution, state = taken.state, task = taken.task, "took over a task");
-        match taken.stage {
-            Stage::Launching => self.start(&taken, deadline).await.map(Some),
-            _ => Ok(Some(Outcome::Adopted)),
-        }
+        Ok(true)
     }
 
     /// The task of a record as it stands, if it was started and ECS knows it.
@@ -153,8 +158,9 @@ where
             why: Why::Replaced,
             since: now,
         };
+        // If it is not open any more, it has ended.
         if !self.records.stopping(&record.key, stop).await? {
-            return Err(changed());
+            return Ok(());
         }
         let cluster = &record.plan.cluster;
         let found = match &record.task {
@@ -164,7 +170,8 @@ where
         let is_young = |now: Timestamp| now.since(record.at) < KNOWN_WITHIN;
         let Some(task) = found else {
             // It was never started; or ECS does not list it yet.
-            return match is_young(now) {
+            return match is_young(now) && !matches!(record.stage, Stage::Stopping(stop) if stop.why == Why::NotStarted)
+            {
                 true => Err(still_there(record)),
                 false => Ok(()),
             };
@@ -194,8 +201,4 @@ fn still_there(record: &Record) -> Error {
         "an earlier attempt of the state {} has not ended yet ({task} is being stopped)",
         record.state
     ))
-}
-
-fn changed() -> Error {
-    Error::Unavailable("an earlier attempt of the state has changed at this moment".to_owned())
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use signalbox::clock::SystemClock;
 use signalbox::config::{
-    ConfigError, ECS_BUCKET, ECS_LAUNCH_QUEUE_URL, ECS_PRESIGNED_MINUTES, ECS_RESULT_URL, ECS_TABLE_NAME, Environment,
+    ConfigError, ECS_BUCKET, ECS_LAUNCH_QUEUE_URL, ECS_PRESIGNED_MINUTES, ECS_RESULT_URL, ECS_STACK, ECS_TABLE_NAME,
+    Environment,
 };
 use signalbox::ecs::DynamoRecords;
 use signalbox::ecs::cluster::EcsCluster;
@@ -69,7 +70,11 @@ impl EcsLaunch {
         let bucket = environment.required(ECS_BUCKET)?;
         Ok(Self(Launches {
             records: DynamoRecords::new(aws::dynamodb(&config), environment.required(ECS_TABLE_NAME)?),
-            cluster: EcsCluster::new(aws::ecs(&config), environment.required("AWS_REGION")?),
+            cluster: EcsCluster::new(
+                aws::ecs(&config),
+                environment.required("AWS_REGION")?,
+                environment.required(ECS_STACK)?,
+            ),
             tasks: SfnTasks::new(aws::sfn(&config)),
             places: Bucket {
                 uploads: Uploads::new(upload::client(&config), bucket),

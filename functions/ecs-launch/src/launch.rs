@@ -31,10 +31,6 @@ where
         if let Some(own) = known.iter().find(|record| record.key == key) {
             return self.go_on(own, deadline).await;
         }
-        // Either this call is late, and its attempt is over; or this is another iteration of a Map, with the same time.
-        if known.iter().any(|record| record.attempt() > ask.attempt) && !self.is_awaited(&ask.token).await? {
-            return Ok(Outcome::Gone);
-        }
         match self.take_over(ask, known, deadline).await? {
             Some(outcome) => Ok(outcome),
             None => self.launch_anew(ask, key, deadline).await,

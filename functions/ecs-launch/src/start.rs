@@ -5,7 +5,7 @@ use std::time::Duration;
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::ecs::cluster::{Run, StartTasks, WatchTasks};
 use signalbox::ecs::key::TaskKey;
-use signalbox::ecs::record::{Record, Stage};
+use signalbox::ecs::record::{Record, Stage, Why};
 use signalbox::ecs::start_failure::StartFailure;
 use signalbox::ecs::store::Records;
 use signalbox::ecs::task::Task;
@@ -48,6 +48,9 @@ where
 
     /// Starts the task of a record that is launching.
     pub(crate) async fn start(&self, record: &Record, deadline: Timestamp) -> Result<Outcome, Error> {
+        if !self.is_alone(record, deadline).await? {
+            return Ok(Outcome::Gone);
+        }
         let until = self.clock.now().after(PATIENCE).min(deadline.before(MARGIN));
         let (mut pause, longest) = PAUSES;
         let mut lost = 0;
@@ -96,11 +99,7 @@ where
             Stage::Done { .. } => {
                 if !task.has_stopped() && !self.is_awaited(&record.token).await? {
                     self.cluster
-                        .stop(
-                            &record.plan.cluster,
-                            &task.task_arn,
-                            signalbox::ecs::record::Why::Unwanted.for_people(),
-                        )
+                        .stop(&record.plan.cluster, &task.task_arn, Why::Unwanted.for_people())
                         .await?;
                 }
                 Ok(Outcome::Settled)
@@ -109,23 +108,20 @@ where
         }
     }
 
-    /// Tells the state that its task was not started.
+    /// Tells the state that its task was not started. The record stays open for a while: another invocation of the same
+    /// attempt may have started it at this moment, and then the sweep stops it.
     async fn fail(&self, record: &Record, failure: &StartFailure) -> Result<Outcome, Error> {
+        if !self.records.refused(&record.key, self.clock.now()).await? {
+            // Another invocation was quicker, and what it did counts.
+            return Ok(Outcome::Launched);
+        }
         tracing::warn!(executionArn = %record.execution, state = record.state, error = failure.kind.name(),
             reason = failure.reason, "the task was not started");
-        let sent = self
-            .tasks
-            .fail(&record.token, failure.kind.name(), &failure.cause())
-            .await?;
-        let delivered = match sent {
-            Sent::Accepted => true,
-            Sent::Closed => false,
+        let (error, cause) = (failure.kind.name(), failure.cause());
+        match self.tasks.fail(&record.token, error, &cause).await? {
+            Sent::Accepted | Sent::Closed => Ok(Outcome::Failed),
             // If it arrived, this error is heard by nobody.
-            Sent::Unknown(error) => return Err(error.into()),
-        };
-        self.records
-            .done(&record.key, delivered, None, self.clock.now())
-            .await?;
-        Ok(Outcome::Failed)
+            Sent::Unknown(error) => Err(error.into()),
+        }
     }
 }

@@ -275,8 +275,20 @@ fn the_limits_are_those_of_the_code() {
     says(README, format!("is kept for {KEPT_DAYS} days after its end"));
     says(SEMANTICS, format!("Kept for {KEPT_DAYS} days after its end."));
     says(SEMANTICS, format!("{KEPT_DAYS} days later"));
-    says(SEMANTICS, format!("`startedBy` is `{STARTED_BY}` and the key"));
-    says(&of_template("EcsTasksEndedRule"), format!("- prefix: {STARTED_BY}\n"));
+    says(
+        SEMANTICS,
+        format!("`startedBy` is `{STARTED_BY}`, the stack and the key"),
+    );
+    says(
+        &of_template("EcsTasksEndedRule"),
+        format!("- prefix: !Sub\n                - {STARTED_BY}${{Stack}}/\n"),
+    );
+    // The rule's stack is the one that the tasks say.
+    let stack = "!Select [0, !Split [\"-\", !Select [2, !Split [\"/\", !Ref AWS::StackId]]]]";
+    says(&of_template("EcsTasksEndedRule"), format!("- Stack: {stack}"));
+    for function in ["EcsLaunchFunction", "EcsSettleFunction"] {
+        says(&of_template(function), format!("{}: {stack}", config::ECS_STACK));
+    }
     let bucket = of_template("EcsResultBucket");
     says(
         &bucket,
@@ -358,6 +370,7 @@ fn the_environment_is_the_templates() {
     let read = [
         config::ECS_TABLE_NAME,
         config::ECS_BUCKET,
+        config::ECS_STACK,
         config::ECS_LAUNCH_QUEUE_URL,
         config::ECS_RESULT_URL,
         config::ECS_PRESIGNED_MINUTES,

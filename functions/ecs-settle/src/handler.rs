@@ -4,7 +4,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde::Serialize;
 use serde_json::Value;
 use signalbox::clock::SystemClock;
-use signalbox::config::{ConfigError, ECS_BUCKET, ECS_LAUNCH_QUEUE_URL, ECS_TABLE_NAME, Environment};
+use signalbox::config::{ConfigError, ECS_BUCKET, ECS_LAUNCH_QUEUE_URL, ECS_STACK, ECS_TABLE_NAME, Environment};
 use signalbox::delivery::Delivery;
 use signalbox::ecs::cluster::EcsCluster;
 use signalbox::ecs::error::Error;
@@ -79,7 +79,11 @@ impl EcsSettle {
         let bucket = environment.required(ECS_BUCKET)?;
         Ok(Self(Settles {
             records: DynamoRecords::new(aws::dynamodb(&config), environment.required(ECS_TABLE_NAME)?),
-            cluster: EcsCluster::new(aws::ecs(&config), environment.required("AWS_REGION")?),
+            cluster: EcsCluster::new(
+                aws::ecs(&config),
+                environment.required("AWS_REGION")?,
+                environment.required(ECS_STACK)?,
+            ),
             tasks: SfnTasks::new(aws::sfn(&config)),
             results: S3Results {
                 client: upload::client(&config),

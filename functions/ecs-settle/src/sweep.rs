@@ -246,7 +246,10 @@ where
             }
             // It was never started, and nobody starts it any more.
             None if late >= LAUNCHED_WITHIN => {
-                let told = self.timed_out(record).await;
+                let told = match why {
+                    Why::NotStarted => self.not_started(record).await,
+                    _ => self.timed_out(record).await,
+                };
                 self.tell(record, None, &told).await?;
                 return Ok(Did::Settled);
             }
@@ -285,6 +288,18 @@ where
                     "More tasks were launched than ECS starts: launch fewer at once, or give them more time.".to_owned()
                 }
             },
+            exit_code: None,
+        };
+        self.failed(record, &known(record), &failure).await
+    }
+
+    /// Its state was told, mostly: this is heard only if whoever was to say it died before.
+    async fn not_started(&self, record: &Record) -> Told {
+        let failure = Failure {
+            name: "Ecs.StartFailed.Other".to_owned(),
+            sentence: "ECS refused to start the task, and the invocation that was to say why died before it did."
+                .to_owned(),
+            advice: "The log of ecs-launch may have the reason; a retry asks ECS again.".to_owned(),
             exit_code: None,
         };
         self.failed(record, &known(record), &failure).await

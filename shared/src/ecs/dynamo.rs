@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWr
 
 use self::item::{ACTIVE, OPEN, key_of, pk_of, record_of, to_item};
 use super::key::TaskKey;
-use super::record::{KEPT_DAYS, Record, Stage, Stop};
+use super::record::{KEPT_DAYS, Record, Stage, Stop, Why};
 use super::store::Records;
 use super::task::Task;
 use crate::aws::CallError;
@@ -174,6 +174,9 @@ impl DynamoRecords {
 /// The condition of an update: that the record is open. Adopted ones, and those that are done, are not in the index.
 const IS_OPEN: &str = "active = :open";
 
+/// Or that it is done, and nobody is known to have heard its answer.
+const IS_OPEN_OR_UNHEARD: &str = "active = :open OR (stage = :done AND delivered = :unheard)";
+
 impl Records for DynamoRecords {
     async fn put(&self, record: &Record) -> Result<Option<Record>, CallError> {
         let put = self
@@ -272,6 +275,20 @@ impl Records for DynamoRecords {
             .await
     }
 
+    async fn refused(&self, key: &TaskKey, now: Timestamp) -> Result<bool, CallError> {
+        let stop = Stop {
+            why: Why::NotStarted,
+            since: now,
+        };
+        let values = [
+            (":stopping", s(item::stage_name(&Stage::Stopping(stop)))),
+            (":launching", s(item::stage_name(&Stage::Launching))),
+            (":stop", item::stop_map(stop)),
+        ];
+        self.update(key, "SET stage = :stopping, stop = :stop", "stage = :launching", values)
+            .await
+    }
+
     async fn stopping(&self, key: &TaskKey, stop: Stop) -> Result<bool, CallError> {
         let values = [
             (":open", s(OPEN)),
@@ -324,6 +341,13 @@ impl Records for DynamoRecords {
             expression.push_str(", ended = :ended");
         }
         expression.push_str(" REMOVE active, due");
-        self.update(key, &expression, IS_OPEN, values).await
+        let condition = match delivered {
+            true => {
+                values.insert(":unheard", AttributeValue::Bool(false));
+                IS_OPEN_OR_UNHEARD
+            }
+            false => IS_OPEN,
+        };
+        self.update(key, &expression, condition, values).await
     }
 }

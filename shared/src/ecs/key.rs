@@ -8,8 +8,12 @@ use crate::arn::ExecutionArn;
 use crate::clock::Timestamp;
 use crate::tasks::TaskToken;
 
-/// What the `startedBy` of every task of the relay begins with: the rule for events asks for it.
+/// What the `startedBy` of every task of the relay begins with. The stack follows, and the rule for events asks for both:
+/// two stacks of an account do not hear of one another's tasks.
 pub const STARTED_BY: &str = "signalbox/";
+
+/// Longest part of a `startedBy` that tells the stack, in characters: what the key leaves of 128.
+pub const STACK_CHARS: usize = 12;
 
 /// Characters of a hash in a key: 128 bits.
 const HASH: usize = 32;
@@ -97,7 +101,8 @@ impl TaskKey {
     /// Reads the `startedBy` of a task; `None` if it is none of the relay's.
     #[must_use]
     pub fn of_started_by(started_by: &str) -> Option<Self> {
-        Self::parse(started_by.strip_prefix(STARTED_BY)?)
+        let (_stack, name) = started_by.strip_prefix(STARTED_BY)?.split_once('/')?;
+        Self::parse(name)
     }
 
     /// The execution's part.
@@ -131,12 +136,13 @@ impl TaskKey {
         format!("{}/{}/{redrive}-{retry}-{}", self.run, self.step, self.token)
     }
 
-    /// The `startedBy` of the task, which its events carry: at most 128 letters, digits, `/`, `-` and `_`.
+    /// The `startedBy` of the task, which its events carry: at most 128 letters, digits, `/`, `-` and `_`. `stack`: which
+    /// of the account's stacks this is, in at most [`STACK_CHARS`] of them.
     ///
     /// Source: ECS API reference, `RunTask` (`startedBy`).
     #[must_use]
-    pub fn started_by(&self) -> String {
-        format!("{STARTED_BY}{}", self.name())
+    pub fn started_by(&self, stack: &str) -> String {
+        format!("{STARTED_BY}{stack}/{}", self.name())
     }
 
     /// The `clientToken` of `RunTask`: whoever asks again with it gets the same task, for a day. 64 characters.
@@ -204,7 +210,7 @@ mod tests {
     fn a_key_is_read_back_and_fits_where_ecs_takes_it() {
         let key = key(Some("3"), u32::MAX, u32::MAX, &"t".repeat(2_048));
         assert_eq!(TaskKey::parse(&key.name()).as_ref(), Some(&key));
-        let started_by = key.started_by();
+        let started_by = key.started_by(&"0".repeat(STACK_CHARS));
         assert_eq!(TaskKey::of_started_by(&started_by).as_ref(), Some(&key));
         assert!(started_by.len() <= 128, "{}", started_by.len());
         assert!(
@@ -226,7 +232,7 @@ mod tests {
             key(Some("0"), 0, 0, "a"),
         ] {
             assert_ne!(first.client_token(), other.client_token());
-            assert_ne!(first.started_by(), other.started_by());
+            assert_ne!(first.started_by("a"), other.started_by("a"));
         }
         assert_eq!(first, key(None, 0, 0, "a"));
         assert_eq!(first.step(), key(None, 3, 9, "b").step());
@@ -235,7 +241,7 @@ mod tests {
 
     #[test]
     fn what_others_started_is_nobody_elses_key() {
-        let good = key(None, 0, 0, "a").started_by();
+        let good = key(None, 0, 0, "a").started_by("0f");
         for other in [
             "ecs-svc/5888882704497679006",
             "signalbox/",
@@ -244,6 +250,7 @@ mod tests {
             &format!("{good}x"),
             &good.replace("/0-0-", "/00-0-"),
             &good["signalbox/".len()..],
+            &good.replace("/0f/", "/"),
         ] {
             assert_eq!(TaskKey::of_started_by(other), None, "{other}");
         }

@@ -79,11 +79,19 @@ pub enum Why {
     ExecutionEnded,
     /// A later attempt of the same step asks for something else.
     Replaced,
+    /// ECS refused to start it, and its state was told: if another invocation has started it all the same, it is nobody's.
+    NotStarted,
 }
 
 impl Why {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::TimedOut, Self::Unwanted, Self::ExecutionEnded, Self::Replaced];
+    pub const ALL: [Self; 5] = [
+        Self::TimedOut,
+        Self::Unwanted,
+        Self::ExecutionEnded,
+        Self::Replaced,
+        Self::NotStarted,
+    ];
 
     /// In one word, as it is stored.
     #[must_use]
@@ -93,6 +101,7 @@ impl Why {
             Self::Unwanted => "unwanted",
             Self::ExecutionEnded => "executionEnded",
             Self::Replaced => "replaced",
+            Self::NotStarted => "notStarted",
         }
     }
 
@@ -104,6 +113,7 @@ impl Why {
             Self::Unwanted => "Signalbox: the state that started it does not wait for it any more",
             Self::ExecutionEnded => "Signalbox: the execution that started it has ended",
             Self::Replaced => "Signalbox: a later attempt of the state asks for something else",
+            Self::NotStarted => "Signalbox: the state that started it was told that it could not be started",
         }
     }
 }

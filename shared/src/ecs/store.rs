@@ -34,6 +34,9 @@ pub trait Records {
     /// A launching record's task was started. Whether the record was launching.
     fn started(&self, key: &TaskKey, task: &str) -> impl Future<Output = Result<bool, CallError>>;
 
+    /// The task of a launching record is refused: from now on there is none that is wanted. Whether it was launching.
+    fn refused(&self, key: &TaskKey, now: Timestamp) -> impl Future<Output = Result<bool, CallError>>;
+
     /// An open record's task is to be stopped, unless it is already. Whether it was open.
     fn stopping(&self, key: &TaskKey, stop: Stop) -> impl Future<Output = Result<bool, CallError>>;
 
@@ -43,7 +46,8 @@ pub trait Records {
     /// The task of an open record has ended like this. Whether it was open.
     fn ended(&self, key: &TaskKey, task: &Task) -> impl Future<Output = Result<bool, CallError>>;
 
-    /// An open record is done. `now`: it is kept for so long from then. Whether it was open.
+    /// An open record is done. `now`: it is kept for so long from then. Whether it was open; or was done, by somebody who
+    /// found the token closed that this answer (`delivered`) has closed.
     fn done(
         &self,
         key: &TaskKey,

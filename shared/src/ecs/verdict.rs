@@ -288,7 +288,7 @@ impl Case<'_> {
                 format!("The task was stopped because its timeoutSeconds were over: {state}."),
                 "See in its log where the time went, or raise timeoutSeconds.",
             ),
-            Why::Unwanted | Why::ExecutionEnded | Why::Replaced => {
+            Why::Unwanted | Why::ExecutionEnded | Why::Replaced | Why::NotStarted => {
                 let why = why.for_people();
                 let why = why.strip_prefix("Signalbox: ").unwrap_or(why);
                 self.failure(

@@ -146,6 +146,8 @@ pub mod alert_storm;
 pub mod alerts;
 pub mod bench;
 pub mod ecs;
+pub mod ecs_bench;
+pub mod ecs_storm;
 pub mod lock;
 pub mod lock_history;
 pub mod lock_storm;

@@ -37,13 +37,15 @@ pub struct EcsCluster {
     client: Client,
     /// What log groups are in that do not say in which Region they are.
     region: String,
+    /// Which of the account's stacks this is.
+    stack: String,
 }
 
 impl EcsCluster {
-    /// Uses `client`, which is one of `region`.
+    /// Uses `client`, which is one of `region`, for `stack`: its part of a `startedBy`.
     #[must_use]
-    pub fn new(client: Client, region: String) -> Self {
-        Self { client, region }
+    pub fn new(client: Client, region: String, stack: String) -> Self {
+        Self { client, region, stack }
     }
 
     fn container(&self, container: &ContainerDefinition) -> DefinedContainer {
@@ -117,7 +119,7 @@ impl StartTasks for EcsCluster {
             .task_definition(&plan.task_definition)
             .count(1)
             .client_token(key.client_token())
-            .started_by(key.started_by())
+            .started_by(key.started_by(&self.stack))
             .propagate_tags(PropagateTags::TaskDefinition)
             .set_platform_version(plan.platform_version.clone())
             .set_group(plan.group.clone())
@@ -222,7 +224,7 @@ impl WatchTasks for EcsCluster {
                 .client
                 .list_tasks()
                 .cluster(cluster)
-                .started_by(key.started_by())
+                .started_by(key.started_by(&self.stack))
                 .desired_status(status);
             let answer = list.send().await.map_err(|error| CallError::new(LIST, &error))?;
             if let Some(arn) = answer.task_arns().first() {

@@ -95,8 +95,8 @@ async fn answers_of_run_task_that_are_lost_start_no_second_task() -> Tested {
 #[tokio::test]
 async fn a_later_attempt_takes_the_task_over() -> Tested {
     tested("taken over", Stack::fleet(), async |relay| {
-        let command = format!("sleep 5; {}", puts("{\"n\": 1}"));
-        let input = json!({"ask": asked(&command, json!({})), "later": {}, "patience": 3});
+        let command = format!("sleep 9; {}", puts("{\"n\": 1}"));
+        let input = json!({"ask": asked(&command, json!({})), "later": {}, "patience": 6});
         let run = relay.start("Timed", "impatient", &input).await?;
         let run = relay.account.wait_for_execution(&run).await?;
         assert_eq!(output(&run)?["result"], json!({"n": 1}), "{run:?}");
@@ -112,7 +112,7 @@ async fn a_later_attempt_that_asks_for_something_else_waits_for_the_end() -> Tes
     tested("replaced", Stack::fleet(), async |relay| {
         let input = json!({
             "ask": asked("trap 'sleep 1; exit 0' TERM; sleep 1000 & wait", json!({})),
-            "later": {"command": [puts("{\"n\": 2}")]}, "patience": 3,
+            "later": {"command": [puts("{\"n\": 2}")]}, "patience": 6,
         });
         let times = local_cloud::EcsTimes {
             stop_timeout: Some(Duration::from_secs(5)),
@@ -136,7 +136,7 @@ async fn work_that_nobody_heard_of_is_not_done_again() -> Tested {
     tested("unheard", Stack::fleet(), async |relay| {
         relay.account.fault(Fault::drop_events()).await?;
         let command = format!("sleep 1; {}", puts("{\"n\": 1}"));
-        let input = json!({"ask": asked(&command, json!({})), "later": {}, "patience": 4});
+        let input = json!({"ask": asked(&command, json!({})), "later": {}, "patience": 6});
         let run = relay.start("Timed", "unheard", &input).await?;
         wait::until("the second attempt to have it", STEP_WITHIN, async || {
             let lines = relay
