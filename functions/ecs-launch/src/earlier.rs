@@ -12,7 +12,7 @@ use signalbox::ecs::plan::ResultFrom;
 use signalbox::ecs::record::{Record, Stage, Stop, Why};
 use signalbox::ecs::store::Records;
 use signalbox::ecs::task::Task;
-use signalbox::ecs::verdict::{Verdict, verdict};
+use signalbox::ecs::verdict::{Expects, Verdict, verdict};
 use signalbox::tasks::Tasks;
 
 use crate::places::Places;
@@ -28,8 +28,11 @@ const ENDS_WITHIN: Duration = Duration::from_secs(15);
 /// How often it looks.
 const LOOKS: Duration = Duration::from_millis(500);
 
-/// How long ECS may not know a task that it has started.
+/// How long ECS may not know a task that it has started: counted from when nobody starts it any more,
 const KNOWN_WITHIN: Duration = Duration::from_mins(1);
+
+/// and after a refusal, where there is a task only if two invocations of one attempt met. A Retry waits as long anyway.
+const REFUSED_KNOWN_WITHIN: Duration = Duration::from_secs(20);
 
 /// Time that is left for the launch after that.
 const MARGIN: Duration = Duration::from_secs(8);
@@ -46,8 +49,14 @@ fn is_taken_over(ask: &Ask, earlier: &Record, task: Option<&Task>) -> bool {
         .map(|task| verdict(task, &earlier.plan, None));
     match earlier.stage {
         Stage::Launching | Stage::Running => !matches!(verdict, Some(Verdict::Failed(_))),
-        // It has done its work, and nobody heard of it.
-        Stage::Done { delivered: false } => matches!(verdict, Some(Verdict::Finished { .. })),
+        // It has done its work, by itself, and nobody heard of it.
+        Stage::Done { delivered: false } => matches!(
+            verdict,
+            Some(Verdict::Finished {
+                result: Expects::Required | Expects::Optional,
+                ..
+            })
+        ),
         Stage::Done { delivered: true } | Stage::Stopping(_) | Stage::Adopted(_) => false,
     }
 }
@@ -111,7 +120,8 @@ where
             .partition(|record| record.attempt() > own.attempt());
         // Otherwise this is another iteration of a Map, with the same time.
         if !later.is_empty() && !self.is_awaited(&own.token).await? {
-            self.records.done(&own.key, false, None, self.clock.now()).await?;
+            // The record stays open: another invocation of this attempt may be starting its task, and the later attempt, or
+            // the sweep, sees to its end.
             return Ok(false);
         }
         for record in earlier.iter().filter(|record| record.stage.is_open()) {
@@ -162,29 +172,34 @@ where
         if !self.records.stopping(&record.key, stop).await? {
             return Ok(());
         }
-        let cluster = &record.plan.cluster;
-        let found = match &record.task {
-            Some(task) => Some(task.clone()),
-            None => self.cluster.find(cluster, &record.origin).await?,
+        // Nobody starts it any more: since then, if that was decided before.
+        let (since, known_within) = match record.stage {
+            Stage::Stopping(stop) if stop.why == Why::NotStarted => (stop.since, REFUSED_KNOWN_WITHIN),
+            Stage::Stopping(stop) => (stop.since, KNOWN_WITHIN),
+            _ => (now, KNOWN_WITHIN),
         };
-        let is_young = |now: Timestamp| now.since(record.at) < KNOWN_WITHIN;
-        let Some(task) = found else {
-            // It was never started; or ECS does not list it yet.
-            return match is_young(now) && !matches!(record.stage, Stage::Stopping(stop) if stop.why == Why::NotStarted)
-            {
-                true => Err(still_there(record)),
-                false => Ok(()),
-            };
-        };
-        self.cluster.stop(cluster, &task, Why::Replaced.for_people()).await?;
         let until = now.after(ENDS_WITHIN).min(deadline.before(MARGIN));
+        let cluster = &record.plan.cluster;
+        let (mut task, mut told) = (record.task.clone(), false);
         loop {
-            let seen = self.cluster.describe(cluster, std::slice::from_ref(&task)).await?;
-            let ended = match seen.first() {
+            if task.is_none() {
+                task = self.cluster.find(cluster, &record.origin).await?;
+            }
+            let mut seen = None;
+            if let Some(task) = &task {
+                if !told {
+                    self.cluster.stop(cluster, task, Why::Replaced.for_people()).await?;
+                    told = true;
+                }
+                let found = self.cluster.describe(cluster, std::slice::from_ref(task)).await?;
+                seen = found.into_iter().next();
+            }
+            let has_ended = match &seen {
                 Some(task) => verdict(task, &record.plan, None) != Verdict::Pending,
-                None => !is_young(self.clock.now()),
+                // It was never started; or ECS does not know it yet.
+                None => self.clock.now().since(since) >= known_within,
             };
-            if ended {
+            if has_ended {
                 return Ok(());
             }
             if self.clock.now().after(LOOKS) > until {

@@ -55,6 +55,13 @@ where
         let (mut pause, longest) = PAUSES;
         let mut lost = 0;
         loop {
+            // Whoever decides against it says so in the record before it looks for a task: what is left to chance is a call
+            // that is under way.
+            match self.records.get(&record.key).await?.map(|now| now.stage) {
+                Some(Stage::Launching) => {}
+                Some(Stage::Running) => return Ok(Outcome::Launched),
+                _ => return Ok(Outcome::Gone),
+            }
             match self.cluster.run(&record.plan, &record.origin).await {
                 Ok(Run::Started(task)) => return self.note_started(record, &task).await,
                 Ok(Run::Refused(failure)) => return self.fail(record, &failure).await,

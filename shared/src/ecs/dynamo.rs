@@ -171,6 +171,20 @@ impl DynamoRecords {
     }
 }
 
+/// Whether a transaction was cancelled because something was not as it was read, or is being written.
+fn is_changed(error: &TransactWriteItemsError) -> bool {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else {
+        return false;
+    };
+    let reasons = cancelled
+        .cancellation_reasons()
+        .iter()
+        .filter_map(|reason| reason.code());
+    reasons
+        .into_iter()
+        .any(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
+}
+
 /// The condition of an update: that the record is open. Adopted ones, and those that are done, are not in the index.
 const IS_OPEN: &str = "active = :open";
 
@@ -211,8 +225,12 @@ impl Records for DynamoRecords {
             .table_name(&self.table)
             .set_key(Some(key_of(&earlier.key)))
             .update_expression("SET stage = :adopted, adoptedBy = :by, expires = :expires REMOVE active, due")
-            .condition_expression("stage = :stage")
+            .condition_expression("stage = :stage AND (attribute_not_exists(delivered) OR delivered = :delivered)")
             .expression_attribute_values(":stage", s(item::stage_name(&earlier.stage)))
+            .expression_attribute_values(
+                ":delivered",
+                AttributeValue::Bool(earlier.stage == Stage::Done { delivered: true }),
+            )
             .expression_attribute_values(":adopted", s(item::ADOPTED))
             .expression_attribute_values(":by", s(record.key.name()))
             .expression_attribute_values(":expires", n(in_days(record.at, KEPT_DAYS)))
@@ -223,11 +241,7 @@ impl Records for DynamoRecords {
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().put(put).build())
             .transact_items(TransactWriteItem::builder().update(update).build());
-        met(
-            UPDATE,
-            write.send().await,
-            TransactWriteItemsError::is_transaction_canceled_exception,
-        )
+        met(UPDATE, write.send().await, is_changed)
     }
 
     async fn get(&self, key: &TaskKey) -> Result<Option<Record>, CallError> {

@@ -70,8 +70,8 @@ impl Uploads {
     }
 }
 
-/// The S3 client: one whose presigned URLs take a body by itself. By default the SDK signs a checksum as well, which the
-/// body that `curl` sends does not have.
+/// The S3 client: one that asks for no checksum where none is required. `curl` sends a body without one, and a presigned URL
+/// must not ask for it, whatever a later SDK does by default.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "the one place that builds it")]
 pub fn client(config: &aws_config::SdkConfig) -> Client {

@@ -288,7 +288,12 @@ impl Case<'_> {
                 format!("The task was stopped because its timeoutSeconds were over: {state}."),
                 "See in its log where the time went, or raise timeoutSeconds.",
             ),
-            Why::Unwanted | Why::ExecutionEnded | Why::Replaced | Why::NotStarted => {
+            Why::NotStarted => self.failure(
+                "Ecs.StartFailed.Other",
+                format!("ECS refused to start the task, and another call had it started and was stopped: {state}."),
+                "The log of ecs-launch has the reason of the refusal; a retry asks ECS again.",
+            ),
+            Why::Unwanted | Why::ExecutionEnded | Why::Replaced => {
                 let why = why.for_people();
                 let why = why.strip_prefix("Signalbox: ").unwrap_or(why);
                 self.failure(

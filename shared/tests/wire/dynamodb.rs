@@ -35,7 +35,12 @@ pub(crate) fn with(item: &Value, changes: &Value) -> Value {
     item
 }
 
-const EXPRESSIONS: [&str; 3] = ["UpdateExpression", "ConditionExpression", "KeyConditionExpression"];
+const EXPRESSIONS: [&str; 4] = [
+    "UpdateExpression",
+    "ConditionExpression",
+    "KeyConditionExpression",
+    "FilterExpression",
+];
 
 /// What has a meaning of its own in an expression.
 const KEYWORDS: [&str; 13] = [
@@ -55,11 +60,31 @@ const KEYWORDS: [&str; 13] = [
 ];
 
 /// Attributes that expressions name as they are: none is on DynamoDB's list of reserved words. Others take an alias.
-const UNRESERVED: [&str; 6] = ["pk", "sk", "redrive", "entered", "ruling", "overlapping"];
+const UNRESERVED: [&str; 16] = [
+    "pk",
+    "sk",
+    "redrive",
+    "entered",
+    "ruling",
+    "overlapping",
+    "active",
+    "adoptedBy",
+    "delivered",
+    "due",
+    "ended",
+    "expires",
+    "lostSince",
+    "stage",
+    "stop",
+    "task",
+];
 
 /// Why DynamoDB would refuse this request, as far as the request alone tells.
 pub(crate) fn faults(body: &Value) -> Vec<String> {
     let mut faults = Vec::new();
+    let parts = body["TransactItems"].as_array().into_iter().flatten();
+    let parts = parts.flat_map(|part| part.as_object().into_iter().flat_map(serde_json::Map::values));
+    faults.extend(parts.flat_map(self::faults));
     let texts: Vec<&str> = EXPRESSIONS.iter().filter_map(|name| body[name].as_str()).collect();
     let words: BTreeSet<String> = texts.iter().flat_map(|text| words(text)).collect();
     for (sigil, map) in [('#', "ExpressionAttributeNames"), (':', "ExpressionAttributeValues")] {
@@ -196,7 +221,8 @@ fn start_faults(body: &Value) -> Vec<String> {
         ["pk", ":pk", "AND", "sk", "BETWEEN", first, "AND", last] => {
             start["pk"] == values[":pk"] && (value(first)..=value(last)).contains(&sk)
         }
-        ["#active", kind, ..] => start["active"] == values[kind],
+        ["pk", ":pk"] => start["pk"] == values[":pk"],
+        ["#active" | "active", kind, ..] => start["active"] == values[kind],
         _ => false,
     };
     if !within {

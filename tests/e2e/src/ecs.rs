@@ -117,6 +117,18 @@ pub async fn tested(name: &str, fleet: Stack, body: impl AsyncFnOnce(&Relay) -> 
     relay.shows_no_token().await
 }
 
+/// Sweeps each second until the run has ended.
+pub async fn swept_until_it_ends(relay: &Relay, run: &str) -> Result<Execution, local_cloud::Error> {
+    wait::until("the run to end by the sweep", STEP_WITHIN, async || {
+        let ending = relay.account.wait_for_execution_within(run, Duration::from_secs(1));
+        match ending.await {
+            Ok(ended) => Ok(ended),
+            Err(_) => Err(format!("the sweep: {:?}", relay.sweep().await)),
+        }
+    })
+    .await
+}
+
 /// Most tests meet errors of the harness and of functions.
 pub type Tested = Result<(), Box<dyn std::error::Error>>;
 

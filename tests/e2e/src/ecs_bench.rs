@@ -20,15 +20,43 @@ pub const GAP: Duration = Duration::from_secs(12);
 const ENDS_WITHIN: Duration = Duration::from_mins(5);
 
 /// A way to run the container.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Side {
     name: &'static str,
     pipeline: &'static str,
-    command: &'static str,
+    command: String,
     result: &'static str,
 }
 
 const WORKS: &str = "sleep 1";
+
+fn sides() -> [Side; 4] {
+    let relay = |name, command: String, result| Side {
+        name,
+        pipeline: "Stage",
+        command,
+        result,
+    };
+    [
+        relay("relay, exit code only", WORKS.to_owned(), "none"),
+        relay(
+            "relay, result by URL",
+            format!("{WORKS}; {}", puts("{\"orders\": 120}")),
+            "s3",
+        ),
+        relay(
+            "relay, result by log",
+            format!("{WORKS}; echo '::result {{\"orders\": 120}}'"),
+            "log",
+        ),
+        Side {
+            name: "ecs:runTask.sync",
+            pipeline: "Native",
+            command: WORKS.to_owned(),
+            result: "",
+        },
+    ]
+}
 
 /// What was measured.
 #[derive(Debug)]
@@ -41,40 +69,12 @@ pub struct Measured {
 
 /// So many runs of each side, all at once.
 pub async fn measure(runs: usize) -> Result<Measured, Box<dyn std::error::Error>> {
-    let value = Box::leak(format!("{WORKS}; {}", puts("{\"orders\": 120}")).into_boxed_str());
-    let logs = Box::leak(format!("{WORKS}; echo '::result {{\"orders\": 120}}'").into_boxed_str());
     let relay = Relay::deploy("ecs bench").await?;
     let times = EcsTimes {
         deprovisioning: Some(GAP),
         ..EcsTimes::default()
     };
     relay.account.ecs_times(times).await?;
-    let sides = [
-        Side {
-            name: "relay, exit code only",
-            pipeline: "Stage",
-            command: WORKS,
-            result: "none",
-        },
-        Side {
-            name: "relay, result by URL",
-            pipeline: "Stage",
-            command: value,
-            result: "s3",
-        },
-        Side {
-            name: "relay, result by log",
-            pipeline: "Stage",
-            command: logs,
-            result: "log",
-        },
-        Side {
-            name: "ecs:runTask.sync",
-            pipeline: "Native",
-            command: WORKS,
-            result: "",
-        },
-    ];
     let mut delays = Sheet::new(
         format!(
             "From the container's exit to the state's exit, {runs} runs at once, {} s to STOPPED",
@@ -97,7 +97,7 @@ pub async fn measure(runs: usize) -> Result<Measured, Box<dyn std::error::Error>
     );
     let mut medians = Vec::new();
     let mut missed = Vec::new();
-    for side in sides {
+    for side in &sides() {
         let (usage, events) = bill(&relay, side).await?;
         let tables = usage.all_tables();
         let transitions = usage.all_transitions();
@@ -149,15 +149,15 @@ fn share(part: u64, whole: u64) -> String {
     format!("1/{:.0}", 1.0 / share.max(1e-9))
 }
 
-fn input(side: Side) -> Value {
+fn input(side: &Side) -> Value {
     match side.pipeline {
         "Native" => json!({"command": [side.command]}),
-        _ => asked(side.command, json!({"result": {"from": side.result}})),
+        _ => asked(&side.command, json!({"result": {"from": side.result}})),
     }
 }
 
 /// What one run costs, its end included.
-async fn bill(relay: &Relay, side: Side) -> Result<(Usage, usize), Error> {
+async fn bill(relay: &Relay, side: &Side) -> Result<(Usage, usize), Error> {
     relay.account.reset_usage().await?;
     let name = format!("bill-{}", side.name.replace([' ', ':', ',', '.'], "-"));
     let run = relay.start(side.pipeline, &name, &input(side)).await?;
@@ -181,7 +181,7 @@ async fn bill(relay: &Relay, side: Side) -> Result<(Usage, usize), Error> {
 }
 
 /// Milliseconds from the exit of a container to the exit of its state.
-async fn delays_of(relay: &Relay, side: Side, runs: usize) -> Result<Vec<u64>, Box<dyn std::error::Error>> {
+async fn delays_of(relay: &Relay, side: &Side, runs: usize) -> Result<Vec<u64>, Box<dyn std::error::Error>> {
     let before = relay.tasks().await?.len();
     let name = side.name.replace([' ', ':', ',', '.'], "-");
     let started = (0..runs).map(|n| {

@@ -92,8 +92,11 @@ impl StartTasks for EcsCluster {
         let Some(definition) = described.task_definition else {
             return Err(CallError::malformed(DEFINITION, "the answer has no task definition"));
         };
-        // One that is being deleted can be described, and not be run.
-        if definition.status() == Some(&TaskDefinitionStatus::DeleteInProgress) {
+        // One that is inactive, or is being deleted, can be described, and not be run.
+        if definition
+            .status()
+            .is_some_and(|status| *status != TaskDefinitionStatus::Active)
+        {
             return Ok(None);
         }
         let Some(arn) = definition.task_definition_arn() else {
@@ -176,6 +179,19 @@ impl StartTasks for EcsCluster {
     }
 }
 
+/// Errors that say nothing about the task: of the service itself, of the credentials, of the way.
+const NOT_OF_THE_TASK: [&str; 9] = [
+    "ServerException",
+    "RequestExpired",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "ExpiredTokenException",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+];
+
 /// What an exception of `RunTask` means. The service's own word, but for its failures on the way, is that it did nothing.
 fn refused(error: &SdkError<RunTaskError>) -> Result<Run, CallError> {
     let failed = CallError::new(RUN, error);
@@ -190,7 +206,7 @@ fn refused(error: &SdkError<RunTaskError>) -> Result<Run, CallError> {
         return Err(failed);
     };
     // The function's own role lacks something; that the request is sent again after its signature's time is no answer.
-    if failed.is_access_denied() || matches!(service.code(), Some("ServerException" | "RequestExpired")) {
+    if failed.is_access_denied() || service.code().is_some_and(|code| NOT_OF_THE_TASK.contains(&code)) {
         return Err(failed);
     }
     let message = service.message().unwrap_or_default();
@@ -218,7 +234,9 @@ impl WatchTasks for EcsCluster {
     }
 
     async fn find(&self, cluster: &str, key: &TaskKey) -> Result<Option<String>, CallError> {
-        // One that has ended is listed only where it is asked for.
+        // One that has ended is listed only where it is asked for. The API reference says of `startedBy` that it must be the
+        // only filter; ECS takes it together with `desiredStatus`, as others do who look for their tasks again (Airflow's
+        // operator for ECS).
         for status in [DesiredStatus::Running, DesiredStatus::Stopped] {
             let list = self
                 .client

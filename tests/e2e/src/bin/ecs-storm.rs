@@ -16,13 +16,12 @@ async fn main() -> ExitCode {
     let mut stages = 500;
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
-        match (option.as_str(), arguments.next().and_then(|value| value.parse().ok())) {
-            ("--stages", Some(number @ 1..)) => stages = number,
-            _ => {
-                eprintln!("{USAGE}");
-                return ExitCode::from(2);
-            }
-        }
+        let number: Option<usize> = arguments.next().and_then(|value| value.parse().ok());
+        let Some(number @ 1..) = number.filter(|_| option == "--stages") else {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        };
+        stages = number;
     }
     println!("{stages} stages at once, {TASKS_A_SECOND} tasks a second: a minute or so for 500");
     match storm("ecs storm", stages).await {

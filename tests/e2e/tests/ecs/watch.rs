@@ -2,22 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::ecs::{Relay, STEP_WITHIN, Tested, asked, output, puts, tested};
+use e2e::ecs::{STEP_WITHIN, Tested, asked, output, puts, swept_until_it_ends, tested};
 use futures_util::future::try_join_all;
-use local_cloud::{Execution, Fault, Stack, wait};
+use local_cloud::{Fault, Stack, wait};
 use serde_json::json;
-
-/// Sweeps each second until the run has ended.
-async fn swept_until_it_ends(relay: &Relay, run: &str) -> Result<Execution, local_cloud::Error> {
-    wait::until("the run to end by the sweep", STEP_WITHIN, async || {
-        let ending = relay.account.wait_for_execution_within(run, Duration::from_secs(1));
-        match ending.await {
-            Ok(ended) => Ok(ended),
-            Err(_) => Err(format!("the sweep: {:?}", relay.sweep().await)),
-        }
-    })
-    .await
-}
 
 #[tokio::test]
 async fn the_sweep_settles_what_no_event_told_of_and_vouches_for_it_meanwhile() -> Tested {
