@@ -11,7 +11,7 @@ set -eu
 
 # A container that is stopped has some seconds to clear up, and a shell that is its first process hears of it only so.
 work=
-trap 'echo "stopped before the end" >&2; [ -z "$work" ] || kill "$work"; exit 143' TERM
+trap 'echo "stopped before the end" >&2; [ -z "$work" ] || kill "$work" 2>/dev/null || true; exit 143' TERM
 
 : "${ORDERS_DATE:?}" "${ORDERS:?}"
 

@@ -94,9 +94,7 @@ where
                 continue;
             }
             let Some(taken) = self.adopt(ask, record, task).await? else {
-                return Err(Error::Unavailable(
-                    "an earlier attempt of the state has changed at this moment".to_owned(),
-                ));
+                return Err(changed());
             };
             tracing::info!(executionArn = %taken.execution, state = taken.state, task = taken.task, "took over a task");
             return Ok(Some(match taken.stage {
@@ -168,9 +166,13 @@ where
             why: Why::Replaced,
             since: now,
         };
-        // If it is not open any more, it has ended.
         if !self.records.stopping(&record.key, stop).await? {
-            return Ok(());
+            let now = self.records.get(&record.key).await?;
+            return match now.map(|now| now.stage) {
+                // By an attempt that came meanwhile, and whose task has to end first.
+                Some(Stage::Adopted(_)) => Err(changed()),
+                _ => Ok(()),
+            };
         }
         // Nobody starts it any more: since then, if that was decided before.
         let (since, known_within) = match record.stage {
@@ -216,4 +218,8 @@ fn still_there(record: &Record) -> Error {
         "an earlier attempt of the state {} has not ended yet ({task} is being stopped)",
         record.state
     ))
+}
+
+fn changed() -> Error {
+    Error::Unavailable("an earlier attempt of the state has changed at this moment".to_owned())
 }

@@ -88,7 +88,7 @@ fn quoted(cell: &str) -> impl Iterator<Item = &str> {
 fn of_template(name: &str) -> String {
     let (_, rest) = TEMPLATE.split_once(&format!("\n  {name}:\n")).expect(name);
     let lines = rest.lines().take_while(|line| line.starts_with("   "));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Whether a document says this.

@@ -151,7 +151,7 @@ where
         let task = record.task.as_ref().and_then(|arn| seen?.get(arn));
         let done = match (seen, &record.task) {
             (None, Some(_)) => self
-                .vouch(record)
+                .vouch(record, self.clock.now())
                 .await
                 .and(Err(Error::Unavailable("its task could not be looked at".to_owned()))),
             _ => self.look_after(record, task).await,
@@ -198,13 +198,13 @@ where
         if record.stage == Stage::Launching && now.since(record.at) >= LAUNCHED_WITHIN {
             self.find_launched(record, now).await?;
         }
-        self.vouch(record).await
+        self.vouch(record, now).await
     }
 
     /// Tells the state that its task runs, on its behalf. A task that nobody waits for is stopped.
-    async fn vouch(&self, record: &Record) -> Result<Did, Error> {
+    async fn vouch(&self, record: &Record, now: Timestamp) -> Result<Did, Error> {
         match self.tasks.beat(&record.token).await? {
-            Sent::Accepted if is_due(record, self.clock.now()) => {
+            Sent::Accepted if is_due(record, now) => {
                 self.queue.hand_over(&record.key).await?;
                 Ok(Did::Relaunched)
             }
@@ -331,12 +331,13 @@ fn known(record: &Record) -> Task {
     }
 }
 
-/// Whether a launch that waits in the queue is put into it again in this sweep.
+/// Whether a launch that waits in the queue is put into it again in this sweep: now and then, for as long as no two sweeps
+/// can step over. Once more than needed does no harm.
 fn is_due(record: &Record, now: Timestamp) -> bool {
     let age = now.since(record.at);
     record.stage == Stage::Launching
         && age >= RELAUNCHED_EVERY
-        && age.as_secs() % RELAUNCHED_EVERY.as_secs() < EVERY.as_secs()
+        && age.as_secs() % RELAUNCHED_EVERY.as_secs() < 2 * EVERY.as_secs()
 }
 
 fn by_cluster(records: &[Record]) -> BTreeMap<&str, Vec<&Record>> {

@@ -70,8 +70,18 @@ struct Inner {
 }
 
 impl Cloud {
-    /// Installs the emulator if need be, builds the functions, and starts the local cloud.
+    /// Installs the emulator if need be, builds the functions, and starts the local cloud. Scheduled rules are deployed and
+    /// do not run: a test calls by itself what a schedule would call.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Self::start_with(options, &[]).await
+    }
+
+    /// The same, but scheduled rules run.
+    pub async fn start_with_schedules(options: Options) -> Result<Self, Error> {
+        Self::start_with(options, &["--schedules"]).await
+    }
+
+    async fn start_with(options: Options, arguments: &[&str]) -> Result<Self, Error> {
         let progress = &options.progress;
         if let Some(port) = options.port {
             // Before anything slow. The local cloud binds it itself, a moment later.
@@ -82,7 +92,7 @@ impl Cloud {
         let state = StateDir::create(&workspace.local_cloud_dir())?;
         let launch = async {
             let step = progress.step("local cloud", "starting");
-            let (process, ready) = Process::launch(python, &workspace, &state, options.port).await?;
+            let (process, ready) = Process::launch(python, &workspace, &state, options.port, arguments).await?;
             step.done(&ready.endpoint);
             Ok::<_, Error>((process, ready))
         };
@@ -255,8 +265,9 @@ impl Process {
         workspace: &Workspace,
         state: &StateDir,
         port: Option<u16>,
+        arguments: &[&str],
     ) -> Result<(Self, Ready), Error> {
-        let (mut process, lines) = Self::spawn(&python, workspace, state, port)?;
+        let (mut process, lines) = Self::spawn(&python, workspace, state, port, arguments)?;
         let first = tokio::task::spawn_blocking(move || lines.recv_timeout(READY_WITHIN))
             .await
             .map_err(|error| Error::unexpected("the thread that reads the local cloud", error))?;
@@ -295,10 +306,14 @@ impl Process {
         workspace: &Workspace,
         state: &StateDir,
         port: Option<u16>,
+        arguments: &[&str],
     ) -> Result<(Self, mpsc::Receiver<String>), Error> {
         let stderr = File::create(state.stderr()).map_err(Error::file(state.stderr()))?;
         let mut command = Command::new(python);
-        command.args(["-m", "signalbox_cloud", "--state-dir"]).arg(state.path());
+        command
+            .args(["-m", "signalbox_cloud", "--state-dir"])
+            .arg(state.path())
+            .args(arguments);
         if let Some(port) = port {
             command.args(["--port", &port.to_string()]);
         }

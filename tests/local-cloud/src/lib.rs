@@ -29,6 +29,7 @@
 pub mod account;
 pub mod build;
 pub mod cloud;
+pub mod container;
 pub mod ecs;
 pub mod error;
 pub mod execution;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sfn::types::HistoryEventType;
 use serde_json::{Value, json};
 
-use crate::{Account, Deployed, Error, Execution, Stack, account::aws, wait};
+use crate::{Account, Deployed, Error, Execution, Image, Stack, account::aws, wait, workspace};
 
 /// The lock of the example `warehouse`.
 pub const WAREHOUSE: &str = "warehouse";
@@ -27,13 +27,14 @@ pub struct Seeds {
 impl Seeds {
     /// All stacks.
     #[must_use]
-    pub fn stacks(&self) -> [&Deployed; 4] {
+    pub fn stacks(&self) -> [&Deployed; 5] {
         let Examples {
             orders_nightly,
             warehouse,
+            nightly_etl,
             samples,
         } = &self.examples;
-        [&self.fleet, orders_nightly, warehouse, samples]
+        [&self.fleet, orders_nightly, warehouse, nightly_etl, samples]
     }
 }
 
@@ -44,20 +45,31 @@ pub struct Examples {
     pub orders_nightly: Deployed,
     /// The example `warehouse`.
     pub warehouse: Deployed,
-    /// The pipelines of which only the sample events speak.
+    /// The example `nightly-etl`.
+    pub nightly_etl: Deployed,
+    /// The pipelines, and the task definition, of which only the sample events speak.
     pub samples: Deployed,
 }
 
-/// Deploys the fleet, with all of its policies switched on.
+/// Deploys the fleet, with all of its policies switched on, and a place for ECS tasks that name none.
 pub async fn fleet(account: &Account) -> Result<Deployed, Error> {
     account
         .deploy(
             Stack::fleet()
                 .parameter("AllowStopExecution", "true")
-                .parameter("AlertEmail", ON_CALL),
+                .parameter("AlertEmail", ON_CALL)
+                .parameter("EcsCluster", CLUSTER)
+                .parameter("EcsSubnets", SUBNET)
+                .parameter("EcsLaunchType", "FARGATE"),
         )
         .await
 }
+
+/// The cluster that `cargo cloud` has.
+pub const CLUSTER: &str = "tasks";
+
+/// A subnet. The local cloud's tasks need to name one, as on AWS, and it does not matter which.
+const SUBNET: &str = "subnet-0a1b2c3d";
 
 /// Who is mailed when a pipeline fails; on the local cloud the mails are kept, see [`Account::mails`].
 pub const ON_CALL: &str = "on-call@example.com";
@@ -120,10 +132,52 @@ pub fn stock_report_machine(example: &Deployed) -> Result<&str, Error> {
 const ACQUIRE: &str = "LockAcquireFunctionArn";
 const RELEASE: &str = "LockReleaseFunctionArn";
 
-/// Deploys the pipelines of which only the sample events speak.
-pub async fn sample_pipelines(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
+/// Deploys the example `nightly-etl`, whose container is the script of its image.
+pub async fn nightly_etl(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
+    nightly_etl_of(account, fleet, Stack::example("nightly-etl")).await
+}
+
+/// The same, from a copy of the example.
+pub async fn nightly_etl_of(account: &Account, fleet: &Deployed, example: Stack) -> Result<Deployed, Error> {
+    const LAUNCH: &str = "EcsLaunchFunctionArn";
+    let script = workspace::root().join("examples/nightly-etl/image/etl.sh");
+    // As the Dockerfile says.
     account
-        .deploy(Stack::new("seeds", "tests/local-cloud/seeds/template.yaml").parameter(ACQUIRE, fleet.output(ACQUIRE)?))
+        .image(&Image::program("nightly-etl", &script).command(&["url"]))
+        .await?;
+    let example = example
+        .parameter(LAUNCH, fleet.output(LAUNCH)?)
+        .parameter("Subnets", SUBNET);
+    account.deploy(example).await
+}
+
+/// The state machine `nightly-etl` of the example of that name: its container puts its result to a URL.
+pub fn nightly_etl_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("NightlyEtlStateMachineArn")
+}
+
+/// The state machine `nightly-etl-log` of the example `nightly-etl`: its container prints its result.
+pub fn nightly_etl_log_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("NightlyEtlLogStateMachineArn")
+}
+
+/// An input of both: so many orders, which take the container so long.
+#[must_use]
+pub fn nightly_etl_input(orders: u64, seconds: u64) -> Value {
+    json!({"date": "2026-01-31", "orders": orders, "seconds": seconds})
+}
+
+/// Deploys the pipelines, and the task definition, of which only the sample events speak.
+pub async fn samples(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
+    let script = workspace::root().join("tests/local-cloud/seeds/nightly-report.sh");
+    account.image(&Image::program("nightly-report", &script)).await?;
+    let stack = Stack::new("seeds", "tests/local-cloud/seeds/template.yaml");
+    account
+        .deploy(
+            stack
+                .parameter(ACQUIRE, fleet.output(ACQUIRE)?)
+                .parameter("ClusterName", CLUSTER),
+        )
         .await
 }
 
@@ -190,21 +244,23 @@ const LOST: &str = "dock-lost";
 
 /// Starts the executions that `events/` speaks of: of `orders-nightly` one that runs for an hour, and one that the guard
 /// refuses because of it; of the quiet pipelines some that run for a day; of `stock-import` one that has the warehouse for
-/// an hour, and of `stock-report` one that waits for it; of `dock-shift` those that hold the other locks and wait for them.
+/// an hour, and of `stock-report` one that waits for it; of `dock-shift` those that hold the other locks and wait for them; of
+/// `nightly-etl` one whose container works for most of an hour, and some whose containers have done their work.
 pub async fn executions(account: &Account, fleet: &Deployed, stacks: &Examples) -> Result<Vec<Execution>, Error> {
     let locks = LockAdmin {
         account,
         function: fleet.output("LockAdminFunctionName")?,
     };
-    let (guarded, quiet, warehouse, docks, lost) = tokio::try_join!(
+    let (guarded, quiet, warehouse, docks, lost, containers) = tokio::try_join!(
         guarded(account, &stacks.orders_nightly),
         self::quiet(account, &stacks.samples),
         in_the_warehouse(account, &stacks.warehouse, &locks),
         at_the_docks(account, &stacks.samples, &locks),
         lost(account, &stacks.samples, &locks),
+        in_containers(account, &stacks.nightly_etl),
     )?;
     let mut executions = Vec::new();
-    for run in [guarded, quiet, warehouse, docks, lost].concat() {
+    for run in [guarded, quiet, warehouse, docks, lost, containers].concat() {
         executions.push(account.execution(&run).await?);
     }
     Ok(executions)
@@ -283,6 +339,32 @@ async fn lost(account: &Account, samples: &Deployed, locks: &LockAdmin<'_>) -> R
     Ok(vec![fails, holds])
 }
 
+/// Runs whose containers have handed back what they did, by a URL and by a line of output, and one whose container works.
+async fn in_containers(account: &Account, example: &Deployed) -> Result<Vec<String>, Error> {
+    let (by_url, by_log) = (nightly_etl_machine(example)?, nightly_etl_log_machine(example)?);
+    let start = async |machine, name, seconds| {
+        let input = nightly_etl_input(120, seconds);
+        account.start_execution(machine, name, &input).await
+    };
+    let put = start(by_url, "orders-put", 0).await?;
+    let printed = start(by_log, "orders-printed", 0).await?;
+    for run in [&put, &printed] {
+        account.wait_for_execution_within(run, SEEDED_WITHIN).await?;
+    }
+    // Less than its timeoutSeconds.
+    let works = start(by_url, "orders-at-work", 3000).await?;
+    wait::until("the container of orders-at-work to work", SEEDED_WITHIN, async || {
+        let tasks = account.ecs_tasks().await.map_err(|error| error.to_string())?;
+        let states: Vec<_> = tasks.iter().map(|task| task["lastStatus"].to_string()).collect();
+        match tasks.iter().any(|task| task["lastStatus"] == "RUNNING") {
+            true => Ok(()),
+            false => Err(states.join(", ")),
+        }
+    })
+    .await?;
+    Ok(vec![put, works, printed])
+}
+
 const DOCK_SHIFT: &str = "DockShiftStateMachineArn";
 
 /// The function `lock-admin`, as it is deployed.
@@ -349,7 +431,14 @@ pub async fn seed(account: &Account) -> Result<Seeds, Error> {
     let examples = Examples {
         orders_nightly: orders_nightly(account, &fleet).await?,
         warehouse: warehouse(account, &fleet).await?,
-        samples: sample_pipelines(account, &fleet).await?,
+        // On the cluster that the sample events name as well: there is one place to look at.
+        nightly_etl: nightly_etl_of(
+            account,
+            &fleet,
+            Stack::example("nightly-etl").parameter("ClusterName", CLUSTER),
+        )
+        .await?,
+        samples: samples(account, &fleet).await?,
     };
     let executions = executions(account, &fleet, &examples).await?;
     Ok(Seeds {

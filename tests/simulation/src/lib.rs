@@ -3,6 +3,7 @@
 //! One seed is one schedule. `cargo test` runs some thousands; `cargo guard-simulation --schedules 1000000` and
 //! `cargo lock-simulation` as many as you like, `--seed 42 --scenario simultaneous` one again.
 
+pub mod ecs;
 pub mod guard;
 pub mod lock;
 pub mod mutants;

@@ -1,4 +1,7 @@
-//! Ways to break the lock protocol, each of which the simulation notices.
+//! Ways to break the protocols, each of which the simulation notices.
+
+pub mod command;
+mod ecs;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,9 +9,11 @@ use std::path::Path;
 
 use crate::lock::Scenario;
 
-/// A way to break it.
+pub use ecs::ECS;
+
+/// A way to break a protocol.
 #[derive(Debug, Clone, Copy)]
-pub struct Mutant {
+pub struct Mutant<S> {
     /// Its name.
     pub name: &'static str,
     /// What is wrong with it.
@@ -16,10 +21,10 @@ pub struct Mutant {
     /// What is replaced: file, text, by what. Each text is there once.
     pub edits: &'static [(&'static str, &'static str, &'static str)],
     /// Which schedules are most likely to notice.
-    pub scenario: Scenario,
+    pub scenario: S,
 }
 
-impl Mutant {
+impl<S> Mutant<S> {
     /// The files that it changes of the workspace at `root`, as they are and as they become. An edit whose text is not
     /// there exactly once is an error: the code has changed, and the mutant is to be adapted to it.
     pub fn applied(&self, root: &Path) -> Result<BTreeMap<&'static str, (String, String)>, String> {
@@ -54,8 +59,8 @@ const SWEEP: &str = "shared/src/lock/sweep.rs";
 /// The conditions of the store, which the adapter to DynamoDB writes as expressions.
 const TABLE: &str = "tests/simulation/src/table.rs";
 
-/// All of them.
-pub const LOCK: &[Mutant] = &[
+/// Those of the lock.
+pub const LOCK: &[Mutant<Scenario>] = &[
     Mutant {
         name: "closed-frees-without-by",
         what: "a closed token frees the slot whoever has the grant by now",

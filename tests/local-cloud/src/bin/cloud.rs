@@ -86,7 +86,7 @@ fn read(arguments: &[String]) -> Result<Asked, String> {
 async fn start(port: u16) -> Result<Cloud, Error> {
     let progress = Progress::steps();
     say("");
-    let cloud = Cloud::start(Options {
+    let cloud = Cloud::start_with_schedules(Options {
         port: Some(port),
         progress: progress.clone(),
     })
@@ -147,6 +147,12 @@ async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
             refused.arn
         ));
     }
+    let etl = seed::nightly_etl_machine(&seeds.examples.nightly_etl)?;
+    let input = seed::nightly_etl_input(120, 1);
+    say(&format!(
+        "  aws stepfunctions start-execution --state-machine-arn {etl} --input '{input}'"
+    ));
+    say(&format!("  aws ecs list-tasks --cluster {}", seed::CLUSTER));
     for function in &functions {
         let Some((folder, events)) = sample_events(account, function) else {
             continue;

@@ -1,6 +1,8 @@
-//! `cargo demo`: runs that must not overlap, runs that take turns, and a failure that is mailed, on the local cloud.
+//! `cargo demo`: runs that must not overlap, runs that take turns, containers that hand a value back, and a failure that is
+//! mailed, on the local cloud.
 
 mod alert;
+mod container;
 
 use std::{
     env,
@@ -10,6 +12,7 @@ use std::{
 
 use local_cloud::{
     Account, Cloud, Deployed, Error, Execution, Mail, Options, Progress,
+    container::Stage,
     progress::seconds,
     queue::{self, HandOver, Turn},
     seed,
@@ -23,8 +26,9 @@ const HELP: &str = "\
 cargo demo
 
 Runs the fleet on an AWS emulator on this machine. Three runs of one pipeline start at once, and the overlap guard lets
-one through; eight runs of two pipelines ask for one lock, and take turns; one run of a third pipeline fails, and the mail
-that says where is shown. Exits with 1 if it is not so.
+one through; eight runs of two pipelines ask for one lock, and take turns; three runs get a value from a container that
+knows nothing of them, and one of the containers is interrupted; one run of another pipeline fails, and the mail that says
+where is shown. Exits with 1 if it is not so.
 No AWS account, no docker; the first time it installs the emulator under target/.";
 
 /// How long a run may take to ask for the lock, or to be given it.
@@ -67,7 +71,7 @@ async fn demo() -> Result<bool, Error> {
     let paint = Paint::for_stdout();
     let progress = Progress::steps();
     say("");
-    say(&paint.bold("Signalbox: runs that must not overlap, runs that take turns, and a failure in words"));
+    say(&paint.bold("Signalbox: runs kept apart, runs in turn, a container's value, a failure in words"));
     say("");
     let cloud = Cloud::start(Options {
         port: None,
@@ -76,12 +80,13 @@ async fn demo() -> Result<bool, Error> {
     .await?;
     let account = cloud.account("demo");
     let all = all(&account, &progress).await.inspect_err(|_| cloud.keep_state());
-    let (runs, turns, mail) = all?;
+    let (runs, turns, stages, mail) = all?;
     let rows = timeline::rows(&runs);
     let guarded = show_guard(&runs, &rows, paint);
     let in_turn = show_lock(&turns, paint);
+    let handed_back = container::show(&stages, paint);
     let announced = alert::show(&mail, paint);
-    let good = guarded && in_turn && announced;
+    let good = guarded && in_turn && handed_back && announced;
     if !good {
         cloud.keep_state();
     }
@@ -90,7 +95,7 @@ async fn demo() -> Result<bool, Error> {
 }
 
 /// Deploys the fleet and the examples, and runs all of them at the same time: the second lasts longest.
-async fn all(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, Vec<Turn>, Mail), Error> {
+async fn all(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, Vec<Turn>, Vec<Stage>, Mail), Error> {
     let step = progress.step("fleet", "deploying template.yaml");
     let fleet = seed::fleet(account).await?;
     step.done(&format!("stack {}, {} resources", fleet.stack, fleet.resources.len()));
@@ -99,11 +104,13 @@ async fn all(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, 
     let nightly = seed::orders_nightly(account, &fleet).await?;
     let warehouse = seed::warehouse(account, &fleet).await?;
     let booking = seed::orders_booking(account).await?;
-    step.done("orders-nightly; stock-import and stock-report; orders-booking");
+    let etl = seed::nightly_etl(account, &fleet).await?;
+    step.done("orders-nightly, warehouse, nightly-etl, orders-booking");
 
     tokio::try_join!(
         three_runs(account, &nightly, progress),
         eight_runs(account, &warehouse, progress),
+        container::three_containers(account, &etl, progress),
         alert::one_failure(account, &booking, progress)
     )
 }

@@ -1,0 +1,80 @@
+//! Some hundred schedules of each kind, and every moment at which an invocation may die; `cargo ecs-simulation` runs as
+//! many schedules as you like.
+
+use simulation::ecs::cases::{Lived, dies};
+use simulation::ecs::{Dies, Part, Scenario, run};
+use simulation::schedules::broken;
+
+const SCHEDULES: u64 = 600;
+
+fn nothing_breaks(scenario: Scenario) {
+    let broken = broken(scenario, 0..SCHEDULES, run);
+    assert!(broken.is_empty(), "{scenario}: {broken:#?}");
+}
+
+#[test]
+fn events_alone_tell_every_state() {
+    nothing_breaks(Scenario::NoSweep);
+}
+
+#[test]
+fn in_a_storm_of_one_step_one_task_lives_and_every_state_is_told() {
+    nothing_breaks(Scenario::Storm);
+}
+
+#[test]
+fn a_redrive_takes_over_what_still_runs() {
+    nothing_breaks(Scenario::Redrive);
+}
+
+#[test]
+fn iterations_leave_one_another_alone() {
+    nothing_breaks(Scenario::Maps);
+}
+
+#[test]
+fn a_retry_that_asks_for_something_else_waits_for_the_task_before_it() {
+    nothing_breaks(Scenario::Changes);
+}
+
+#[test]
+fn hours_in_which_nothing_works_leave_nothing_behind() {
+    nothing_breaks(Scenario::Outage);
+}
+
+/// Lets the first invocation of `part` die before and after each of its calls. How many calls it makes.
+fn dies_everywhere(part: Part, with_events: bool, good: impl Fn(Lived) -> bool) -> usize {
+    for call in 0.. {
+        for moment in [Dies::Before(call), Dies::After(call)] {
+            let lived =
+                dies(part, moment, with_events).unwrap_or_else(|broken| panic!("{part:?} {moment:?}: {broken}"));
+            assert_eq!(lived.succeeded, 1, "{part:?} {moment:?}: {lived:?}");
+            assert!(good(lived), "{part:?} {moment:?}: {lived:?}");
+            if !lived.died {
+                return call;
+            }
+        }
+    }
+    unreachable!("no invocation makes calls for ever")
+}
+
+#[test]
+fn a_launch_that_dies_anywhere_is_retried_with_one_task() {
+    let one = |lived: Lived| lived.tasks == 1 && lived.attempts == 1 + usize::from(lived.died);
+    // The records of the step, the task definition, the record, RunTask, and that it was started.
+    assert!(dies_everywhere(Part::Launch, true, one) >= 5);
+}
+
+#[test]
+fn an_event_whose_handling_dies_anywhere_is_handled_all_the_same() {
+    let first = |lived: Lived| lived.tasks == 1 && lived.attempts == 1;
+    // The record, the result, the answer, and that it is done.
+    assert!(dies_everywhere(Part::Event, true, first) >= 4);
+}
+
+#[test]
+fn a_sweep_that_dies_anywhere_is_made_up_for_by_the_next() {
+    let first = |lived: Lived| lived.tasks == 1 && lived.attempts == 1;
+    // The open records by the index and themselves, the task, the result, the answer, and that it is done.
+    assert!(dies_everywhere(Part::Sweep, false, first) >= 4);
+}
