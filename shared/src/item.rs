@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::arn::ExecutionArn;
@@ -41,6 +42,31 @@ pub fn in_days(now: Timestamp, days: u32) -> i64 {
 #[must_use]
 pub fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {
     Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))])
+}
+
+/// What `read` makes of everything that a query finds, all pages.
+pub async fn all_found<T>(
+    query: QueryFluentBuilder,
+    read: impl Fn(Reader<'_>) -> Result<T, CallError>,
+) -> Result<Vec<T>, CallError> {
+    const QUERY: &str = "dynamodb:Query";
+    let mut pages = query.into_paginator().send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| CallError::new(QUERY, &error))?;
+        for item in page.items.unwrap_or_default() {
+            found.push(read(Reader {
+                api: QUERY,
+                item: &item,
+            })?);
+        }
+    }
+    Ok(found)
+}
+
+/// The key of an item that an index has.
+pub fn indexed_key(entry: Reader<'_>) -> Result<Item, CallError> {
+    Ok(key(entry.text("pk")?, entry.text("sk")?))
 }
 
 /// The partition of what belongs to a run.

@@ -26,7 +26,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
-use signalbox::item::{Item, Reader, at, key, met, n, s};
+use signalbox::item::{Item, Reader, all_found, at, indexed_key, met, n, s};
 
 use crate::alert::{End, Status};
 use crate::events::Success;
@@ -38,7 +38,6 @@ const GET: &str = "dynamodb:GetItem";
 const PUT: &str = "dynamodb:PutItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
 const DELETE: &str = "dynamodb:DeleteItem";
-const QUERY: &str = "dynamodb:Query";
 const TRANSACT: &str = "dynamodb:TransactWriteItems";
 
 const INDEX: &str = "active";
@@ -118,28 +117,15 @@ impl DynamoStore {
 
     /// The keys of what the index has under `active` up to `due`, all pages.
     async fn indexed(&self, active: &str, due: Timestamp) -> Result<Vec<Item>, CallError> {
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(INDEX)
             .key_condition_expression("active = :active AND due <= :due")
             .expression_attribute_values(":active", s(active))
-            .expression_attribute_values(":due", at(due))
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| CallError::new(QUERY, &error))?;
-            for item in page.items.unwrap_or_default() {
-                let reader = Reader {
-                    api: QUERY,
-                    item: &item,
-                };
-                found.push(key(reader.text("pk")?, reader.text("sk")?));
-            }
-        }
-        Ok(found)
+            .expression_attribute_values(":due", at(due));
+        all_found(query, indexed_key).await
     }
 }
 

@@ -25,14 +25,13 @@ use super::store::Records;
 use super::task::Task;
 use crate::aws::CallError;
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::item::{Item, Reader, at, in_days, key, met, n, s};
+use crate::item::{Item, Reader, all_found, at, in_days, indexed_key, met, n, s};
 use crate::quotas::BATCH_GET_KEYS;
 
 const GET: &str = "dynamodb:GetItem";
 const BATCH: &str = "dynamodb:BatchGetItem";
 const PUT: &str = "dynamodb:PutItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
-const QUERY: &str = "dynamodb:Query";
 
 /// How often what a `BatchGetItem` left undone is asked for again.
 const ROUNDS: u32 = 8;
@@ -90,44 +89,19 @@ impl DynamoRecords {
         for (name, value) in values {
             query = query.expression_attribute_values(name, value);
         }
-        let mut pages = query.into_paginator().send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| CallError::new(QUERY, &error))?;
-            for item in page.items.unwrap_or_default() {
-                let reader = Reader {
-                    api: QUERY,
-                    item: &item,
-                };
-                found.push(record_of(reader)?);
-            }
-        }
-        Ok(found)
+        all_found(query, record_of).await
     }
 
     /// The keys of what the index has.
     async fn indexed(&self) -> Result<Vec<Item>, CallError> {
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
             .index_name(ACTIVE)
             .key_condition_expression("active = :open")
-            .expression_attribute_values(":open", s(OPEN))
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| CallError::new(QUERY, &error))?;
-            for item in page.items.unwrap_or_default() {
-                let reader = Reader {
-                    api: QUERY,
-                    item: &item,
-                };
-                found.push(key(reader.text("pk")?, reader.text("sk")?));
-            }
-        }
-        Ok(found)
+            .expression_attribute_values(":open", s(OPEN));
+        all_found(query, indexed_key).await
     }
 
     /// The items with these keys, at most [`BATCH_GET_KEYS`]. Those that cannot be read are logged, and left out: one must
