@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::ecs::cluster::{StartTasks, WatchTasks};
+use signalbox::ecs::error::Error;
+use signalbox::ecs::handover::Queue;
 use signalbox::ecs::plan::ResultFrom;
 use signalbox::ecs::record::{Record, Stage, Stop, Why};
 use signalbox::ecs::store::Records;
@@ -18,8 +20,6 @@ use signalbox::tasks::Tasks;
 use crate::places::Places;
 use crate::request::Ask;
 use crate::{Launches, Outcome};
-use signalbox::ecs::error::Error;
-use signalbox::ecs::handover::Queue;
 
 /// How long an attempt waits for the task of an earlier one to end, which it has stopped. Containers have 30 seconds to do
 /// so unless their task definition says otherwise; the pipeline's Retry waits for the rest.

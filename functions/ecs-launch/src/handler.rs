@@ -12,6 +12,8 @@ use signalbox::config::{
 };
 use signalbox::ecs::DynamoRecords;
 use signalbox::ecs::cluster::EcsCluster;
+use signalbox::ecs::error::Error;
+use signalbox::ecs::handover::{Handover, SqsQueue};
 use signalbox::ecs::upload::{self, Uploads};
 use signalbox::request::BadRequest;
 use signalbox::runtime::{Handler, Invocation, within};
@@ -22,8 +24,6 @@ use crate::Launches;
 use crate::places::Bucket;
 use crate::request::Ask;
 use crate::settings::Defaults;
-use signalbox::ecs::error::Error;
-use signalbox::ecs::handover::{Handover, SqsQueue};
 
 /// The function as it runs on Lambda.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::ecs::cluster::{StartTasks, WatchTasks};
+use signalbox::ecs::error::Error;
+use signalbox::ecs::handover::Queue;
 use signalbox::ecs::key::TaskKey;
 use signalbox::ecs::record::{Record, Stage};
 use signalbox::ecs::store::Records;
@@ -12,8 +14,6 @@ use crate::places::{Places, settle_places};
 use crate::request::Ask;
 use crate::settings::plan;
 use crate::{Launches, Outcome};
-use signalbox::ecs::error::Error;
-use signalbox::ecs::handover::Queue;
 
 impl<R, E, T, P, Q, C> Launches<R, E, T, P, Q, C>
 where

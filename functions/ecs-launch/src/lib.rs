@@ -1,4 +1,4 @@
-//! Runs an ECS task that knows nothing of the pipeline.
+#![doc = include_str!("../README.md")]
 
 pub mod earlier;
 pub mod launch;

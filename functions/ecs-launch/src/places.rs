@@ -71,12 +71,12 @@ pub async fn settle_places(
         ResultFrom::Token => {
             let object = token_key(key);
             set("TASK_TOKEN_URI", places.uri(&object));
+            check_overrides(plan)?;
             places.keep(&object, token).await?;
         }
         ResultFrom::Log | ResultFrom::None => {}
     }
-    check_overrides(plan)?;
-    Ok(())
+    Ok(check_overrides(plan)?)
 }
 
 fn check_overrides(plan: &Plan) -> Result<(), BadRequest> {

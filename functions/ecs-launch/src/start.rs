@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::ecs::cluster::{Run, StartTasks, WatchTasks};
+use signalbox::ecs::error::Error;
+use signalbox::ecs::handover::Queue;
 use signalbox::ecs::key::TaskKey;
 use signalbox::ecs::record::{Record, Stage, Why};
 use signalbox::ecs::start_failure::StartFailure;
@@ -13,8 +15,6 @@ use signalbox::tasks::{Sent, Tasks};
 
 use crate::places::Places;
 use crate::{Launches, Outcome};
-use signalbox::ecs::error::Error;
-use signalbox::ecs::handover::Queue;
 
 /// How long an invocation tries while ECS starts no more tasks. Then the queue goes on with it.
 pub const PATIENCE: Duration = Duration::from_secs(8);

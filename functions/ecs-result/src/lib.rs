@@ -1,4 +1,4 @@
-//! Where a container puts the result of a long task: a redirect to a fresh presigned URL.
+#![doc = include_str!("../README.md")]
 
 pub mod redirect;
 pub mod request;

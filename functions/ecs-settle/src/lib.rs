@@ -1,4 +1,4 @@
-//! Turns the end of an ECS task into the answer that its state waits for.
+#![doc = include_str!("../README.md")]
 
 pub mod answer;
 pub mod event;

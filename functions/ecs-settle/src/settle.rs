@@ -9,6 +9,7 @@ use signalbox::aws::CallError;
 use signalbox::clock::Clock;
 use signalbox::ecs::cluster::WatchTasks;
 use signalbox::ecs::error::Error;
+use signalbox::ecs::handover::Queue;
 use signalbox::ecs::key::TaskKey;
 use signalbox::ecs::plan::ResultFrom;
 use signalbox::ecs::record::{Record, Stage, Why};
@@ -22,7 +23,6 @@ use crate::answer::{Found, Json, LINES, answer, cause};
 use crate::logs::{Logs, find_result};
 use crate::results::Results;
 use crate::{Outcome, Settles};
-use signalbox::ecs::handover::Queue;
 
 /// How often a call is made that was throttled.
 const TRIES: u32 = 5;

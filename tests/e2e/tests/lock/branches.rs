@@ -138,6 +138,11 @@ async fn an_operator_takes_one_hold_of_a_run_from_it_and_leaves_the_others() -> 
         .await?;
     let run = start(&locks, "Branches", false, true, FOR_EVER.seconds).await?;
     locks.held_by(LOCK, &[&run, &run]).await?;
+    // The third branch may come a moment after the others.
+    local_cloud::wait::until("the third hold to wait", e2e::lock::STEP_WITHIN, async || {
+        locks.waiters(LOCK).await.is_ok_and(|waiters| waiters.len() == 1)
+    })
+    .await?;
     let list = locks.list(LOCK).await?;
     let waiting = list["waiters"][0]["hold"].as_str().expect("a hold").to_owned();
     let taken = list["holders"][0]["hold"].as_str().expect("a hold").to_owned();
