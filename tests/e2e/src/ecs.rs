@@ -223,7 +223,8 @@ impl Relay {
 /// What is asked of a container that does what `command` says.
 #[must_use]
 pub fn asked(command: &str, more: Value) -> Value {
-    let mut ask = json!({"command": [command]});
+    // A container that says nothing has its last lines waited for, in case they come late.
+    let mut ask = json!({"command": [format!("echo begins; {command}")]});
     if let (Some(ask), Value::Object(more)) = (ask.as_object_mut(), more) {
         ask.extend(more);
     }

@@ -35,14 +35,11 @@ pub struct Outcome {
     pub took: Duration,
 }
 
-/// So many stages at once.
+/// So many stages at once, of which ECS starts so many tasks a second.
 #[allow(clippy::disallowed_methods, reason = "the wall time is what it measures")]
-pub async fn storm(test: &str, stages: usize) -> Result<Outcome, Box<dyn std::error::Error>> {
+pub async fn storm(test: &str, stages: usize, a_second: f64) -> Result<Outcome, Box<dyn std::error::Error>> {
     let relay = Relay::of(test, Stack::fleet()).await?;
-    let limit = relay
-        .account
-        .fault(Fault::rate_limit("ECS.RunTask", TASKS_A_SECOND))
-        .await?;
+    let limit = relay.account.fault(Fault::rate_limit("ECS.RunTask", a_second)).await?;
     relay.account.reset_calls().await?;
     relay.account.reset_usage().await?;
     let begun = Instant::now();

@@ -9,22 +9,25 @@ use std::process::ExitCode;
 
 use e2e::ecs_storm::{TASKS_A_SECOND, storm};
 
-const USAGE: &str = "usage: cargo ecs-storm [--stages N]";
+const USAGE: &str = "usage: cargo ecs-storm [--stages N] [--tasks-a-second N]";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut stages = 500;
+    let (mut stages, mut a_second) = (500, TASKS_A_SECOND);
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
-        let number: Option<usize> = arguments.next().and_then(|value| value.parse().ok());
-        let Some(number @ 1..) = number.filter(|_| option == "--stages") else {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        };
-        stages = number;
+        let number: Option<u32> = arguments.next().and_then(|value| value.parse().ok());
+        match (option.as_str(), number) {
+            ("--stages", Some(number @ 1..)) => stages = number,
+            ("--tasks-a-second", Some(number @ 1..)) => a_second = f64::from(number),
+            _ => {
+                eprintln!("{USAGE}");
+                return ExitCode::from(2);
+            }
+        }
     }
-    println!("{stages} stages at once, {TASKS_A_SECOND} tasks a second: a minute or so for 500");
-    match storm("ecs storm", stages).await {
+    println!("{stages} stages at once, {a_second} tasks a second: two minutes or so for 500 at 20");
+    match storm("ecs storm", usize::try_from(stages).unwrap_or(usize::MAX), a_second).await {
         Ok(outcome) => {
             println!(
                 "all ended after {:.1} s: RunTask was throttled {} times, the queue went on with {} launches",
