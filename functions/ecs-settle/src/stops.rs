@@ -69,6 +69,14 @@ where
         }
     }
 
+    /// The ARN of a record's task, also if whoever started it has not noted it.
+    pub(crate) async fn task_of(&self, record: &Record) -> Result<Option<String>, Error> {
+        match &record.task {
+            Some(task) => Ok(Some(task.clone())),
+            None => Ok(self.cluster.find(&record.plan.cluster, &record.origin).await?),
+        }
+    }
+
     /// Has the task of an open record stopped. Whoever launches it, and has not noted it yet, sees that it is to be stopped.
     pub(crate) async fn stop(&self, record: &Record, why: Why) -> Result<(), Error> {
         let stop = Stop {
@@ -79,14 +87,9 @@ where
         if !self.records.stopping(&record.key, stop).await? {
             return Ok(());
         }
-        let cluster = &record.plan.cluster;
-        let task = match &record.task {
-            Some(task) => Some(task.clone()),
-            None => self.cluster.find(cluster, &record.origin).await?,
-        };
-        if let Some(task) = task {
+        if let Some(task) = self.task_of(record).await? {
             tracing::info!(executionArn = %record.execution, state = record.state, task, why = why.name(), "a task is stopped");
-            self.cluster.stop(cluster, &task, why.for_people()).await?;
+            self.cluster.stop(&record.plan.cluster, &task, why.for_people()).await?;
         }
         Ok(())
     }

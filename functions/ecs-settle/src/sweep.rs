@@ -231,15 +231,11 @@ where
 
     /// A task that was told to stop, and has not ended.
     async fn stop_again(&self, record: &Record, why: Why, since: Timestamp, now: Timestamp) -> Result<Did, Error> {
-        let cluster = &record.plan.cluster;
-        let task = match &record.task {
-            Some(task) => Some(task.clone()),
-            None => self.cluster.find(cluster, &record.origin).await?,
-        };
+        let task = self.task_of(record).await?;
         let late = now.since(since);
         match &task {
             Some(task) => {
-                self.cluster.stop(cluster, task, why.for_people()).await?;
+                self.cluster.stop(&record.plan.cluster, task, why.for_people()).await?;
                 if record.task.is_none() {
                     self.settle_found(record, task).await?;
                 }
