@@ -66,18 +66,11 @@ pub const ECS: &[Mutant<Scenario>] = &[
     Mutant {
         name: "stop-finds-nothing",
         what: "a task of which nothing was noted is not stopped",
-        edits: &[
-            (
-                STOPS,
-                "            None => self.cluster.find(cluster, &record.origin).await?,\n",
-                "            None => None,\n",
-            ),
-            (
-                SWEEP,
-                "            None => self.cluster.find(cluster, &record.origin).await?,\n",
-                "            None => None,\n",
-            ),
-        ],
+        edits: &[(
+            STOPS,
+            "            None => Ok(self.cluster.find(&record.plan.cluster, &record.origin).await?),\n",
+            "            None => Ok(None),\n",
+        )],
         scenario: Scenario::Storm,
     },
     Mutant {
