@@ -12,4 +12,4 @@ pub mod reader;
 
 pub use event::Event;
 pub use failure::{Ended, Failed, Failure, Handled, Kind, Step};
-pub use reader::Reader;
+pub use reader::{Reader, ScopeId, VisitId};

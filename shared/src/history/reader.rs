@@ -18,8 +18,10 @@ mod tests;
 use super::event::{Iteration, Reason, What};
 use super::{Ended, Event, Failure};
 use crate::asl::{Definition, Kind};
-use book::{Book, Fault, Mark, VisitId};
+use book::{Book, Fault, Mark};
 use place::Before;
+
+pub use book::{ScopeId, VisitId};
 
 /// Reads a history, event by event, oldest first; in one pass, in memory for the states that were entered.
 ///
@@ -36,6 +38,9 @@ pub struct Reader<'d> {
 }
 
 impl<'d> Reader<'d> {
+    /// The top level.
+    pub const TOP: ScopeId = book::TOP;
+
     /// A reader that has seen nothing. Without the definition that ran it cannot tell branches from each other, nor how
     /// often a state might be tried.
     #[must_use]
@@ -50,6 +55,12 @@ impl<'d> Reader<'d> {
 
     /// Takes the next event.
     pub fn push(&mut self, event: &Event) {
+        self.place(event);
+    }
+
+    /// Takes the next event, and tells which state it is of: whoever keeps data of states needs to know. None if it is of
+    /// none, or that is not known.
+    pub fn place(&mut self, event: &Event) -> Option<VisitId> {
         self.first.get_or_insert(event.id);
         let before = self.book.mark(event.previous);
         let mark = match &event.what {
@@ -118,6 +129,35 @@ impl<'d> Reader<'d> {
             What::Other => before,
         };
         self.book.set_mark(event.id, mark);
+        match mark {
+            Some(Mark::Visit(visit) | Mark::Started(visit)) => Some(visit),
+            Some(Mark::Scope(_)) | None => None,
+        }
+    }
+
+    /// The region that a state follows others in.
+    #[must_use]
+    pub fn scope_of(&self, visit: VisitId) -> ScopeId {
+        self.book.visits[visit].scope
+    }
+
+    /// The Parallel or Map that a region stands in, and which of its branches or iterations it is.
+    #[must_use]
+    pub fn container_of(&self, scope: ScopeId) -> (Option<VisitId>, Option<u32>) {
+        let scope = &self.book.scopes[scope];
+        (scope.parent, scope.index)
+    }
+
+    /// Whether a state was left by a Catch.
+    #[must_use]
+    pub fn is_caught(&self, visit: VisitId) -> bool {
+        self.book.visits[visit].caught
+    }
+
+    /// How often a state was tried, since it was entered or the execution was redriven.
+    #[must_use]
+    pub fn attempts_of(&self, visit: VisitId) -> u32 {
+        self.book.visits[visit].attempts
     }
 
     /// Why the execution did not succeed; `None` if it runs or succeeded.

@@ -8,8 +8,10 @@ use crate::asl::Kind;
 use crate::clock::Timestamp;
 use crate::history::event::Reason;
 
-pub(super) type VisitId = usize;
-pub(super) type ScopeId = usize;
+/// A state that was entered, each time anew: a number of one reader.
+pub type VisitId = usize;
+/// A region of one reader: the top level, a branch, an iteration, each time that it is tried anew.
+pub type ScopeId = usize;
 pub(super) type NameId = u32;
 
 /// The top level.
