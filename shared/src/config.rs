@@ -17,6 +17,8 @@
 //! | [`ECS_PRESIGNED_MINUTES`] | the stack's parameter `EcsPresignedMinutes` | `ecs-launch` |
 //! | [`ECS_CLUSTER`], [`ECS_SUBNETS`], [`ECS_SECURITY_GROUPS`], [`ECS_LAUNCH_TYPE`], [`ECS_CAPACITY_PROVIDER`] | the stack's parameters `EcsCluster` and so on; may be empty | `ecs-launch` |
 //! | [`ECS_ASSIGN_PUBLIC_IP`] | the stack's parameter `EcsAssignPublicIp` | `ecs-launch` |
+//! | [`RESUME_ROLE_ARNS`] | the stack's parameter `ResumeRoleArns`; may be empty | `resume` |
+//! | [`LOCK_ACQUIRE_ARN`], [`LOCK_RELEASE_ARN`], [`OVERLAP_GUARD_ARN`], [`ECS_LAUNCH_ARN`] | the functions that pipelines call | `resume` |
 //!
 //! [`aws`](crate::aws) takes the SDK's own from it: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
 //! `AWS_USE_DUALSTACK_ENDPOINT`. Credentials and `AWS_LAMBDA_*` are read by the SDK and the Lambda runtime.
@@ -86,6 +88,21 @@ pub const ECS_LAUNCH_TYPE: &str = "SIGNALBOX_ECS_LAUNCH_TYPE";
 
 /// Their capacity provider, which goes with no launch type.
 pub const ECS_CAPACITY_PROVIDER: &str = "SIGNALBOX_ECS_CAPACITY_PROVIDER";
+
+/// The roles that clones may be given: ARNs with commas between them.
+pub const RESUME_ROLE_ARNS: &str = "SIGNALBOX_RESUME_ROLE_ARNS";
+
+/// The ARN of the function `lock-acquire`.
+pub const LOCK_ACQUIRE_ARN: &str = "SIGNALBOX_LOCK_ACQUIRE_ARN";
+
+/// The ARN of the function `lock-release`.
+pub const LOCK_RELEASE_ARN: &str = "SIGNALBOX_LOCK_RELEASE_ARN";
+
+/// The ARN of the function `overlap-guard`.
+pub const OVERLAP_GUARD_ARN: &str = "SIGNALBOX_OVERLAP_GUARD_ARN";
+
+/// The ARN of the function `ecs-launch`.
+pub const ECS_LAUNCH_ARN: &str = "SIGNALBOX_ECS_LAUNCH_ARN";
 
 /// A variable that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -44,3 +44,8 @@ pub const HISTORY_PAGE: i32 = 1_000;
 ///
 /// Source: Step Functions API reference, `RedriveExecution` (14 days).
 pub const REDRIVABLE_DAYS: u32 = 15;
+
+/// Most data that a state, an execution or a callback takes or gives, in bytes of its JSON as UTF-8.
+///
+/// Source: Step Functions service quotas, "Maximum input or output size for a task, state, or execution" (256 KiB).
+pub const PAYLOAD_BYTES: usize = 262_144;

@@ -1,0 +1,55 @@
+//! What is remembered of resumes: which run went on in which, and why. It makes the same request, made again, the same
+//! resume.
+
+mod dynamo;
+
+use std::future::Future;
+
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
+use signalbox::pipeline::CloneOf;
+
+pub use dynamo::DynamoLineage;
+
+/// A resume that was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resume {
+    /// The run that was to go on.
+    pub origin: ExecutionArn,
+    /// The plan's hash.
+    pub plan_hash: String,
+    /// What was asked for, without what says only who, why, and that it is to be done: a hash.
+    pub request_hash: String,
+    /// How often the run had been redriven by then.
+    pub redrives: u32,
+    /// The clone; none for a redrive.
+    pub clone: Option<StateMachineArn>,
+    /// The run that goes on: for a redrive the same one.
+    pub execution: ExecutionArn,
+    /// Where it goes on.
+    pub resumes_at: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Who.
+    pub by: Option<String>,
+    /// When it was begun.
+    pub at: Timestamp,
+    /// Whether it was done: the run that goes on was started.
+    pub done: bool,
+}
+
+/// What is remembered.
+pub trait Lineage {
+    /// Notes a resume. Answers what is noted: of a resume that was noted before, that.
+    fn begin(&self, resume: &Resume) -> impl Future<Output = Result<Resume, CallError>>;
+
+    /// Notes that it was done.
+    fn done(&self, resume: &Resume) -> impl Future<Output = Result<(), CallError>>;
+
+    /// The resumes of a run.
+    fn of(&self, origin: &ExecutionArn) -> impl Future<Output = Result<Vec<Resume>, CallError>>;
+
+    /// Notes a clone, before it is made: from then on its runs are runs of its pipeline.
+    fn clone_made(&self, clone: &CloneOf, origin: &ExecutionArn) -> impl Future<Output = Result<(), CallError>>;
+}

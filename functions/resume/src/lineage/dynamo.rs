@@ -1,0 +1,145 @@
+//! The adapter to DynamoDB.
+//!
+//! | item | pk | sk | attributes |
+//! |---|---|---|---|
+//! | resume | `RESUME#<origin's execution arn>` | `<plan hash>` | `request`, `redrives`, `clone?`, `execution`, `resumesAt`, `reason?`, `by?`, `at`, `done?`, `expires` |
+//! | clone | as [`signalbox::pipeline`] has it, and | | `origin` |
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use signalbox::arn::{ExecutionArn, StateMachineArn};
+use signalbox::aws::CallError;
+use signalbox::item::{Item, Reader, all_found, at, in_days, key, n, s};
+use signalbox::pipeline::{CloneOf, to_item};
+
+use super::{Lineage, Resume};
+
+const PUT: &str = "dynamodb:PutItem";
+const UPDATE: &str = "dynamodb:UpdateItem";
+
+/// How long a resume is remembered: as long as Step Functions keeps executions that have ended, and some days.
+///
+/// Source: Step Functions service quotas, "Execution history retention time" (90 days).
+const DAYS: u32 = 100;
+
+/// [`Lineage`] in the fleet's table.
+#[derive(Debug, Clone)]
+pub struct DynamoLineage {
+    client: Client,
+    table: String,
+}
+
+impl DynamoLineage {
+    /// Uses `table` through `client`.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+}
+
+fn pk(origin: &ExecutionArn) -> String {
+    format!("RESUME#{origin}")
+}
+
+fn item(resume: &Resume) -> Item {
+    let mut item = key(pk(&resume.origin), &resume.plan_hash);
+    let mut text = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            item.insert(name.to_owned(), s(value));
+        }
+    };
+    text("origin", Some(resume.origin.as_str()));
+    text("request", Some(&resume.request_hash));
+    text("clone", resume.clone.as_ref().map(StateMachineArn::as_str));
+    text("execution", Some(resume.execution.as_str()));
+    text("resumesAt", Some(&resume.resumes_at));
+    text("reason", resume.reason.as_deref());
+    text("by", resume.by.as_deref());
+    item.insert("redrives".to_owned(), n(resume.redrives));
+    item.insert("at".to_owned(), at(resume.at));
+    item.insert("expires".to_owned(), n(in_days(resume.at, DAYS)));
+    item
+}
+
+fn resume_in(item: Reader<'_>) -> Result<Resume, CallError> {
+    let execution = |name: &str| {
+        let parsed = ExecutionArn::parse(item.text(name)?);
+        parsed.map_err(|error| item.unreadable(name, error.to_string()))
+    };
+    let optional = |name: &str| match item.item.contains_key(name) {
+        true => item.text(name).map(|text| Some(text.to_owned())),
+        false => Ok(None),
+    };
+    let clone = optional("clone")?.map(|arn| StateMachineArn::parse(&arn));
+    Ok(Resume {
+        origin: execution("origin")?,
+        plan_hash: item.text("sk")?.to_owned(),
+        request_hash: item.text("request")?.to_owned(),
+        redrives: item.number("redrives")?,
+        clone: clone.transpose().map_err(|error| item.unreadable("clone", error.to_string()))?,
+        execution: execution("execution")?,
+        resumes_at: item.text("resumesAt")?.to_owned(),
+        reason: optional("reason")?,
+        by: optional("by")?,
+        at: item.time("at")?,
+        done: item.flag("done")?,
+    })
+}
+
+impl Lineage for DynamoLineage {
+    async fn begin(&self, resume: &Resume) -> Result<Resume, CallError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item(resume)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match put.send().await {
+            Ok(_) => Ok(resume.clone()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    let found = failed.item.clone().unwrap_or_default();
+                    resume_in(Reader {
+                        api: PUT,
+                        item: &found,
+                    })
+                }
+                _ => Err(CallError::new(PUT, &error)),
+            },
+        }
+    }
+
+    async fn done(&self, resume: &Resume) -> Result<(), CallError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(pk(&resume.origin), &resume.plan_hash)))
+            .update_expression("SET done = :true")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":true", AttributeValue::Bool(true));
+        update.send().await.map_err(|error| CallError::new(UPDATE, &error))?;
+        Ok(())
+    }
+
+    async fn of(&self, origin: &ExecutionArn) -> Result<Vec<Resume>, CallError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(pk(origin)));
+        all_found(query, resume_in).await
+    }
+
+    async fn clone_made(&self, clone: &CloneOf, origin: &ExecutionArn) -> Result<(), CallError> {
+        let mut item = to_item(clone);
+        item.insert("origin".to_owned(), s(origin.as_str()));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map_err(|error| CallError::new(PUT, &error))?;
+        Ok(())
+    }
+}
