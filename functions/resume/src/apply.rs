@@ -10,7 +10,8 @@ use std::time::Duration;
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::executions::{Executions, Listed};
-use signalbox::pipeline::{CloneOf, Clones, pipeline_of};
+use signalbox::lock::{self, reserve::RESERVED};
+use signalbox::pipeline::{CloneOf, Clones, pipeline_of, recorded};
 
 use crate::error::Error;
 use crate::lineage::{Lineage, Resume};
@@ -71,23 +72,30 @@ where
         if let Some(hash) = asked.plan_hash.as_ref().filter(|hash| **hash != planned.plan_hash) {
             // The redrive that was planned may have become a clone, as somebody else had the lock.
             let before = self.lineage.of(&asked.execution).await?;
-            match before.into_iter().find(|resume| resume.plan_hash == *hash && resume.done) {
+            match before
+                .into_iter()
+                .find(|resume| resume.plan_hash == *hash && resume.done)
+            {
                 Some(resume) => return Ok((None, self.as_before(resume).await?)),
                 None => return Err(Error::PlanChanged { now: planned.plan_hash }),
             }
         }
         let known = self.lineage.of(&asked.execution).await?;
-        if let Some(resume) = known.iter().find(|resume| resume.plan_hash == planned.plan_hash && resume.done) {
+        if let Some(resume) = known
+            .iter()
+            .find(|resume| resume.plan_hash == planned.plan_hash && resume.done)
+        {
             let before = self.as_before(resume.clone()).await?;
             return Ok((Some(planned), before));
         }
         self.check_overlap(asked, &planned).await?;
         if planned.plan.strategy == Strategy::Redrive {
             let redrive = planned.origin.redrives + 1;
+            let by = self.clock.now().after(RESERVED);
             let reserved = self.reserves.reserve(&asked.execution, redrive, deadline).await;
-            match reserved.map_err(|error| Error::Unavailable(error.to_string()))? {
+            match reserved.map_err(of_lock)? {
                 None => {
-                    let applied = self.redrive(asked, &planned, &request_hash).await?;
+                    let applied = self.redrive(asked, &planned, &request_hash, by).await?;
                     return Ok((Some(planned), applied));
                 }
                 Some(taken) if asked.ask.mode == Mode::Redrive || !self.may_pass(&planned.ran.role) => {
@@ -110,7 +118,10 @@ where
         }
         let known = self.lineage.of(&asked.execution).await?;
         let ours = known.into_iter().find(|resume| {
-            let same = asked.plan_hash.as_ref().map_or(resume.request_hash == request_hash, |hash| resume.plan_hash == *hash);
+            let same = asked
+                .plan_hash
+                .as_ref()
+                .map_or(resume.request_hash == request_hash, |hash| resume.plan_hash == *hash);
             same && resume.clone.is_none() && resume.redrives + 1 == now.redrives
         });
         match (ours, now.status, asked.plan_hash.is_some()) {
@@ -145,7 +156,9 @@ where
         for machine in std::iter::once(pipeline.clone()).chain(clones) {
             if let Listed::Running(runs) = self.executions.running(&machine).await? {
                 // Ours, of an invocation that crashed.
-                let others = runs.into_iter().filter(|run| run.arn.name() != planned.execution_name || planned.clone_name.is_none());
+                let others = runs
+                    .into_iter()
+                    .filter(|run| run.arn.name() != planned.execution_name || planned.clone_name.is_none());
                 running.extend(others.filter(|run| run.arn != asked.execution));
             }
         }
@@ -183,10 +196,30 @@ where
         asked: &Asked,
         planned: &Planned<M::Setup>,
         request_hash: &str,
+        by: Timestamp,
     ) -> Result<Applied, Error> {
+        let machine = asked.execution.machine();
+        // A run of a clone: it is in use again.
+        if let Some(clone) = recorded(&self.clones, machine).await? {
+            let used = CloneOf {
+                made: self.clock.now(),
+                ..clone
+            };
+            if !self.lineage.clone_used(&used, None).await? {
+                return Err(being_deleted(machine));
+            }
+        }
         let resume = self.noted(asked, planned, request_hash, None, asked.execution.clone());
         let resume = self.lineage.begin(&resume).await?;
-        if let Redriving::Refused(why) = self.machines.redrive(&asked.execution, crate::hash::short(&planned.plan_hash)).await? {
+        if self.clock.now() > by {
+            // What was reserved may be somebody else's by the time that it is redriven.
+            return Err(Error::slow());
+        }
+        if let Redriving::Refused(why) = self
+            .machines
+            .redrive(&asked.execution, crate::hash::short(&planned.plan_hash))
+            .await?
+        {
             // By another call of this kind, or by a person.
             let now = self.machines.describe(&asked.execution).await?;
             if now.is_none_or(|now| now.redrives <= planned.origin.redrives) {
@@ -202,7 +235,7 @@ where
     }
 
     fn may_pass(&self, role: &str) -> bool {
-        self.settings.roles.iter().any(|allowed| allowed == role)
+        self.settings.roles.iter().any(|allowed| is_like(role, allowed))
     }
 
     async fn make_and_start(
@@ -235,7 +268,9 @@ where
             pipeline: pipeline.clone(),
             made: self.clock.now(),
         };
-        self.lineage.clone_made(&noted, &asked.execution).await?;
+        if !self.lineage.clone_used(&noted, Some(&asked.execution)).await? {
+            return Err(being_deleted(&clone));
+        }
         let mut tags = self.machines.tags(origin).await?;
         tags.retain(|(key, _)| key != ORIGIN_TAG && key != PIPELINE_TAG);
         // The pipeline's own go first: what ours say is noted too.
@@ -253,17 +288,29 @@ where
         match self.machines.make(&machine).await? {
             Making::Made => {}
             Making::Deleting => {
-                return Err(Error::Unavailable(format!("{clone} is being deleted; try again in some minutes")));
+                return Err(being_deleted(&clone));
             }
             Making::Refused(why) => return Err(Error::InvalidDefinition(why)),
         }
         let input = planned.origin.input.as_deref().unwrap_or("{}");
         let began = self.clock.now();
-        while self.machines.start(&clone, resume.execution.name(), input).await? == Starting::NoSuchMachine {
-            if self.clock.now().since(began) > APPEARS {
-                return Err(Error::Unavailable(format!("{clone} was made, and is not to be seen yet; try again")));
+        loop {
+            match self.machines.start(&clone, resume.execution.name(), input).await? {
+                Starting::Started => break,
+                // Of an invocation before this one, which did not come to say so.
+                Starting::Ended => {
+                    self.lineage.done(&resume).await?;
+                    return self.as_before(resume).await;
+                }
+                Starting::NoSuchMachine if self.clock.now().since(began) <= APPEARS => {
+                    self.clock.sleep(SOON).await;
+                }
+                Starting::NoSuchMachine => {
+                    return Err(Error::Unavailable(format!(
+                        "{clone} was made, and is not to be seen yet; try again"
+                    )));
+                }
             }
-            self.clock.sleep(SOON).await;
         }
         self.lineage.done(&resume).await?;
         Ok(Applied {
@@ -271,5 +318,59 @@ where
             status: Some(Status::Running),
             before: false,
         })
+    }
+}
+
+fn of_lock(error: lock::Error) -> Error {
+    match error {
+        lock::Error::AccessDenied(error) => Error::AccessDenied(error),
+        other => Error::Unavailable(other.to_string()),
+    }
+}
+
+fn being_deleted(clone: &StateMachineArn) -> Error {
+    Error::Unavailable(format!(
+        "{clone}, a clone that nobody used any more, is being deleted at this moment; try again in some minutes"
+    ))
+}
+
+/// Whether a text is what a pattern says, in which `*` stands for anything: as IAM takes it.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_are_named_or_matched_as_iam_does() {
+        const ROLE: &str = "arn:aws:iam::123456789012:role/orders-run";
+        for (pattern, matches) in [
+            (ROLE, true),
+            ("arn:aws:iam::123456789012:role/orders-*", true),
+            ("arn:aws:iam::123456789012:role/*-run", true),
+            ("arn:aws:iam::*:role/orders-*un", true),
+            ("*", true),
+            ("arn:aws:iam::123456789012:role/orders", false),
+            ("arn:aws:iam::123456789012:role/orders-run*run", false),
+            ("arn:aws:iam::123456789012:role/stock-*", false),
+            ("", false),
+        ] {
+            assert_eq!(is_like(ROLE, pattern), matches, "{pattern}");
+        }
     }
 }

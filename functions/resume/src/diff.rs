@@ -31,7 +31,9 @@ pub fn unified(original: &Value, clone: &Value, most_bytes: usize) -> String {
         let line = short(line);
         if shown.len() + line.len() + 1 > most_bytes {
             let left_out = 1 + lines.count();
-            shown.push_str(&format!("... and {left_out} more lines.\n"));
+            shown += "... and ";
+            shown += &left_out.to_string();
+            shown += " more lines.\n";
             return shown;
         }
         shown.push_str(&line);

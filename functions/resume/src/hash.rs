@@ -1,5 +1,7 @@
 //! Hashes and names: the same resume has the same names, and so happens once.
 
+use std::fmt::Write;
+
 use sha2::{Digest, Sha256};
 use signalbox::arn::ExecutionArn;
 use signalbox::pipeline::HASH_CHARS;
@@ -16,7 +18,11 @@ pub fn hash(parts: &[&str]) -> String {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hasher.finalize().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The part of a hash that a name has room for.

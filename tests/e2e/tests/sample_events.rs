@@ -24,6 +24,8 @@ const ECS: [(&str, &str); 3] = [
     ("ecs-result", "EcsResultFunctionName"),
 ];
 
+const RESUME: [(&str, &str); 1] = [("resume", "ResumeFunctionName")];
+
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test]
@@ -31,13 +33,14 @@ async fn every_sample_event_is_answered_as_its_readme_says() -> Result<(), Error
     let account = Cloud::shared().await?.main_account();
     let seeds = seed::seed(&account).await?;
     // The guard's take their time, and have nothing to do with the lock's, nor the alerts' with either.
-    let (guard, lock, alerts, ecs) = tokio::try_join!(
+    let (guard, lock, alerts, ecs, resume) = tokio::try_join!(
         send(&account, &seeds, &GUARD),
         send(&account, &seeds, &LOCK),
         send(&account, &seeds, &ALERTS),
         send(&account, &seeds, &ECS),
+        send(&account, &seeds, &RESUME),
     )?;
-    let wrong = [guard, lock, alerts, ecs].concat();
+    let wrong = [guard, lock, alerts, ecs, resume].concat();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     what_was_mailed(&account).await?;
     what_was_run(&account).await?;

@@ -60,7 +60,8 @@ pub async fn fleet(account: &Account) -> Result<Deployed, Error> {
                 .parameter("AlertEmail", ON_CALL)
                 .parameter("EcsCluster", CLUSTER)
                 .parameter("EcsSubnets", SUBNET)
-                .parameter("EcsLaunchType", "FARGATE"),
+                .parameter("EcsLaunchType", "FARGATE")
+                .parameter("ResumeRoleArns", format!("arn:aws:iam::{}:role/*", account.id())),
         )
         .await
 }

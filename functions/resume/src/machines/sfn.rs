@@ -70,7 +70,13 @@ impl Machines for SfnMachines {
     type Setup = Setup;
 
     async fn describe(&self, execution: &ExecutionArn) -> Result<Option<Described>, CallError> {
-        let found = match self.client.describe_execution().execution_arn(execution.as_str()).send().await {
+        let found = match self
+            .client
+            .describe_execution()
+            .execution_arn(execution.as_str())
+            .send()
+            .await
+        {
             Ok(found) => found,
             Err(error) => {
                 return match error.as_service_error() {
@@ -87,7 +93,9 @@ impl Machines for SfnMachines {
             ExecutionStatus::Aborted => Status::Aborted,
             _ => Status::Running,
         };
-        let reason = found.redrive_status_reason.unwrap_or_else(|| "it is not redrivable".to_owned());
+        let reason = found
+            .redrive_status_reason
+            .unwrap_or_else(|| "it is not redrivable".to_owned());
         Ok(Some(Described {
             status,
             started: Timestamp::from(found.start_date).to_string(),
@@ -95,13 +103,19 @@ impl Machines for SfnMachines {
             input: found.input,
             error: found.error,
             cause: found.cause,
-            redrives: found.redrive_count.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            redrives: found
+                .redrive_count
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(0),
             not_redrivable: (!redrivable).then_some(reason),
         }))
     }
 
     async fn ran(&self, execution: &ExecutionArn) -> Result<Option<Ran<Setup>>, CallError> {
-        let call = self.client.describe_state_machine_for_execution().execution_arn(execution.as_str());
+        let call = self
+            .client
+            .describe_state_machine_for_execution()
+            .execution_arn(execution.as_str());
         let found = match call.send().await {
             Ok(found) => found,
             Err(error) => {
@@ -149,7 +163,13 @@ impl Machines for SfnMachines {
     }
 
     async fn tags(&self, machine: &StateMachineArn) -> Result<Vec<(String, String)>, CallError> {
-        match self.client.list_tags_for_resource().resource_arn(machine.as_str()).send().await {
+        match self
+            .client
+            .list_tags_for_resource()
+            .resource_arn(machine.as_str())
+            .send()
+            .await
+        {
             Ok(found) => Ok(found
                 .tags
                 .unwrap_or_default()
@@ -199,14 +219,20 @@ impl Machines for SfnMachines {
         if found.result == ValidateStateMachineDefinitionResultCode::Ok {
             return Ok(None);
         }
-        let each = found.diagnostics.iter().take(FAULTS).map(|fault| match &fault.location {
-            Some(place) => format!("{place}: {} ({})", fault.message, fault.code),
-            None => format!("{} ({})", fault.message, fault.code),
-        });
+        let each = found
+            .diagnostics
+            .iter()
+            .take(FAULTS)
+            .map(|fault| match &fault.location {
+                Some(place) => format!("{place}: {} ({})", fault.message, fault.code),
+                None => format!("{} ({})", fault.message, fault.code),
+            });
         let mut text = each.collect::<Vec<_>>().join("; ");
         let more = found.diagnostics.len().saturating_sub(FAULTS);
         if more > 0 {
-            text.push_str(&format!("; and {more} more"));
+            text += "; and ";
+            text += &more.to_string();
+            text += " more";
         }
         Ok(Some(text))
     }
@@ -247,12 +273,16 @@ impl Machines for SfnMachines {
     }
 
     async fn start(&self, machine: &StateMachineArn, name: &str, input: &str) -> Result<Starting, CallError> {
-        let call = self.client.start_execution().state_machine_arn(machine.as_str()).name(name).input(input);
+        let call = self
+            .client
+            .start_execution()
+            .state_machine_arn(machine.as_str())
+            .name(name)
+            .input(input);
         match call.send().await {
             Ok(_) => Ok(Starting::Started),
             Err(error) => match error.as_service_error() {
-                // It ran, and has ended.
-                Some(StartExecutionError::ExecutionAlreadyExists(_)) => Ok(Starting::Started),
+                Some(StartExecutionError::ExecutionAlreadyExists(_)) => Ok(Starting::Ended),
                 Some(StartExecutionError::StateMachineDoesNotExist(_)) => Ok(Starting::NoSuchMachine),
                 _ => Err(CallError::new(START, &error)),
             },
@@ -260,12 +290,19 @@ impl Machines for SfnMachines {
     }
 
     async fn redrive(&self, execution: &ExecutionArn, token: &str) -> Result<Redriving, CallError> {
-        let call = self.client.redrive_execution().execution_arn(execution.as_str()).client_token(token);
+        let call = self
+            .client
+            .redrive_execution()
+            .execution_arn(execution.as_str())
+            .client_token(token);
         match call.send().await {
             Ok(_) => Ok(Redriving::Redriven),
             Err(error) => match error.as_service_error() {
                 Some(RedriveExecutionError::ExecutionNotRedrivable(refused)) => {
-                    let why = refused.message.clone().unwrap_or_else(|| "it is not redrivable".to_owned());
+                    let why = refused
+                        .message
+                        .clone()
+                        .unwrap_or_else(|| "it is not redrivable".to_owned());
                     Ok(Redriving::Refused(why))
                 }
                 _ => Err(CallError::new(REDRIVE, &error)),

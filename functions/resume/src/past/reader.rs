@@ -39,8 +39,8 @@ struct Seen {
     order: u64,
     input: Option<Text>,
     variables: Variables,
-    /// Its output, once it was left.
-    left: Option<Option<Text>>,
+    left: bool,
+    output: Option<Text>,
     task: Option<Task>,
     result: Option<Text>,
     length: Option<u32>,
@@ -101,7 +101,8 @@ impl<'d> PastReader<'d> {
                     order: self.events,
                     input: input.map(Text::from),
                     variables: Variables::default(),
-                    left: None,
+                    left: false,
+                    output: None,
                     task: None,
                     result: None,
                     length: None,
@@ -194,7 +195,8 @@ impl<'d> PastReader<'d> {
         let Some(seen) = self.visits.get_mut(&visit) else {
             return;
         };
-        seen.left = Some(output.clone());
+        seen.left = true;
+        seen.output.clone_from(&output);
         let kept = self.keep.contains(seen.name.as_str());
         let ends = self
             .definition
@@ -267,10 +269,11 @@ impl<'d> PastReader<'d> {
             scopes.collect()
         };
         // Whether a Catch led away from it, a later state may have told.
-        let left = match &seen.left {
-            None => Left::Open,
-            Some(output) if self.reader.is_caught(id) => Left::Caught(output.clone()),
-            Some(output) => Left::Done(output.clone()),
+        let output = seen.output.clone();
+        let left = match seen.left {
+            false => Left::Open,
+            true if self.reader.is_caught(id) => Left::Caught(output),
+            true => Left::Done(output),
         };
         Some(Visit {
             kind: seen.kind,

@@ -238,7 +238,9 @@ pub(super) fn list<'n>(names: impl Iterator<Item = &'n str>) -> String {
     names.truncate(NAMED);
     let mut text = names.join(", ");
     if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+        text += " and ";
+        text += &more.to_string();
+        text += " more";
     }
     if text.is_empty() {
         text.push_str("none");

@@ -36,7 +36,7 @@ pub(super) fn before(
     for call in calls {
         match call.called {
             Called::LockRelease => {
-                held.retain(|hold| hold.called != Called::LockAcquire || !is_of(hold, &call.payload))
+                held.retain(|hold| hold.called != Called::LockAcquire || !is_of(hold, &call.payload));
             }
             Called::LockAcquire if call.payload.get("assert").and_then(Value::as_bool) == Some(true) => {}
             Called::LockAcquire | Called::OverlapGuard if was_refused(call.visit) => {}

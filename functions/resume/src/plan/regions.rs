@@ -54,12 +54,12 @@ impl<'c> Cutter<'c> {
         match self.region(top, &rest.collect::<Vec<_>>())? {
             Region::At(at) => Ok(*at),
             // Nothing was entered: it failed at its very beginning.
-            Region::Fresh => self.from_the_start(),
+            Region::Fresh => self.start_anew(),
             Region::Done { .. } => Err(Refusal::NothingFailed),
         }
     }
 
-    fn from_the_start(&self) -> Result<At, Refusal> {
+    fn start_anew(&self) -> Result<At, Refusal> {
         let definition = self.facts.goes_on_with;
         let first = definition.states().next().map(|state| definition.start_of(state));
         let state = first.ok_or_else(|| Refusal::BadDefinition("has no states".to_owned()))?;
