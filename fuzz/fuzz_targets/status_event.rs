@@ -30,9 +30,11 @@ fuzz_target!(|bytes: &[u8]| {
     };
     let _ = Delivery::read_strictly(event.clone());
     let Ok(Some(Change::Failed { end, input })) = Change::read(&event, NOW) else { return };
-    let key = group::key(end.execution.machine(), None, end.error.as_deref(), end.cause.as_deref());
+    let pipeline = end.execution.machine().clone();
+    let key = group::key(&pipeline, None, end.error.as_deref(), end.cause.as_deref());
     let alert = Alert {
         end,
+        pipeline,
         failure: None,
         children: Vec::new(),
         past: None,

@@ -8,6 +8,8 @@
 //! | [`ALERT_TOPIC_ARN`] | the topic of the alerts | `failure-alert` |
 //! | [`ALERT_WINDOW_MINUTES`] | the stack's parameter of that name | `failure-alert` |
 //! | [`ALERT_CHAT`], [`ALERT_INPUT`], [`ALERT_REFUSALS`] | the stack's parameters `AlertChat`, `AlertInput`, `AlertRefusals` | `failure-alert` |
+//! | [`RESUME_STACK_NAME`] | the stack's name; may be empty | `failure-alert` |
+//! | [`RESUME_CLONES`] | whether the stack's parameter `ResumeRoleArns` names any | `failure-alert` |
 //! | [`STOP_WITHOUT_LOCK`] | the stack's parameter `StopRedrivenWithoutLock` | `lock-release` |
 //! | [`ECS_TABLE_NAME`] | the ECS relay's table | `ecs-launch`, `ecs-settle`, `ecs-result` |
 //! | [`ECS_BUCKET`] | the bucket for results | `ecs-launch`, `ecs-settle`, `ecs-result` |
@@ -18,6 +20,7 @@
 //! | [`ECS_CLUSTER`], [`ECS_SUBNETS`], [`ECS_SECURITY_GROUPS`], [`ECS_LAUNCH_TYPE`], [`ECS_CAPACITY_PROVIDER`] | the stack's parameters `EcsCluster` and so on; may be empty | `ecs-launch` |
 //! | [`ECS_ASSIGN_PUBLIC_IP`] | the stack's parameter `EcsAssignPublicIp` | `ecs-launch` |
 //! | [`RESUME_ROLE_ARNS`] | the stack's parameter `ResumeRoleArns`; may be empty | `resume` |
+//! | [`RESUME_RETENTION_DAYS`], [`RESUME_BUCKET`] | the stack's parameter `ResumeRetentionDays`, and the bucket for histories | `resume` |
 //! | [`LOCK_ACQUIRE_ARN`], [`LOCK_RELEASE_ARN`], [`OVERLAP_GUARD_ARN`], [`ECS_LAUNCH_ARN`] | the functions that pipelines call | `resume` |
 //!
 //! [`aws`](crate::aws) takes the SDK's own from it: `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_USE_FIPS_ENDPOINT` and
@@ -52,6 +55,12 @@ pub const ALERT_INPUT: &str = "SIGNALBOX_ALERT_INPUT";
 
 /// Whether Signalbox's own refusals are announced: `true` or `false`.
 pub const ALERT_REFUSALS: &str = "SIGNALBOX_ALERT_REFUSALS";
+
+/// The stack whose function `resume` alerts tell people to call; none if it has none.
+pub const RESUME_STACK_NAME: &str = "SIGNALBOX_RESUME_STACK_NAME";
+
+/// Whether `resume` may make clones: `true` or `false`.
+pub const RESUME_CLONES: &str = "SIGNALBOX_RESUME_CLONES";
 
 /// The ECS relay's table.
 pub const ECS_TABLE_NAME: &str = "SIGNALBOX_ECS_TABLE_NAME";
@@ -91,6 +100,12 @@ pub const ECS_CAPACITY_PROVIDER: &str = "SIGNALBOX_ECS_CAPACITY_PROVIDER";
 
 /// The roles that clones may be given: ARNs with commas between them.
 pub const RESUME_ROLE_ARNS: &str = "SIGNALBOX_RESUME_ROLE_ARNS";
+
+/// How long a clone is kept that nobody uses, in days.
+pub const RESUME_RETENTION_DAYS: &str = "SIGNALBOX_RESUME_RETENTION_DAYS";
+
+/// The bucket for the histories of clones that are deleted.
+pub const RESUME_BUCKET: &str = "SIGNALBOX_RESUME_BUCKET";
 
 /// The ARN of the function `lock-acquire`.
 pub const LOCK_ACQUIRE_ARN: &str = "SIGNALBOX_LOCK_ACQUIRE_ARN";

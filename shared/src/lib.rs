@@ -15,6 +15,7 @@
 //! | [`history`] | execution histories: which state failed, where, and why |
 //! | `item` | items of the fleet's table, read attribute by attribute (feature `dynamodb`) |
 //! | [`lock`] | the FIFO lock |
+//! | [`pipeline`] | clones of state machines, and which pipeline their runs belong to |
 //! | [`quotas`] | AWS limits, each with its source |
 //! | [`request`] | requests of pipelines and people: parsed strictly, refused with the field's name |
 //! | [`runtime`] | the entry that every `main.rs` uses |
@@ -35,6 +36,7 @@ pub mod history;
 #[cfg(feature = "dynamodb")]
 pub mod item;
 pub mod lock;
+pub mod pipeline;
 pub mod quotas;
 pub mod request;
 pub mod runtime;

@@ -16,6 +16,7 @@
 //! | [`deliver`] | hands a grant over, by the task token |
 //! | [`release`] | a run gives its slot back; the end of a run gives back what it has |
 //! | [`redrive`] | a redriven run is given its lock again, or is stopped |
+//! | [`reserve`] | a run that is about to be redriven is given its lock again before |
 //! | [`sweep`] | repairs what crashes and lost events left |
 //! | [`settle`] | finds out about grants of which nobody knows whether they arrived |
 //! | [`admin`] | what operators may do |
@@ -42,6 +43,7 @@ pub mod promote;
 pub mod record;
 pub mod redrive;
 pub mod release;
+pub mod reserve;
 pub mod settle;
 pub mod store;
 pub mod sweep;
@@ -59,7 +61,8 @@ use self::record::{Head, Holder};
 use self::store::Heads;
 
 /// Longer than an invocation of any function that sends tokens lives, with a margin for clocks that differ: whoever made
-/// a grant this long ago is not about to deliver it. A test holds the template's `Timeout`s to less than half of it.
+/// a grant this long ago is not about to deliver it. A test holds the template's `Timeout`s, and
+/// [`RESERVING`](reserve::RESERVING), to less than half of it.
 pub const GRANT_SETTLES: Duration = Duration::from_mins(1);
 
 /// How long `DescribeExecution` may lag: an end that is younger may have been followed by a redrive already, and an

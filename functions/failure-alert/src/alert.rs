@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use signalbox::arn::ExecutionArn;
+use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::clock::Timestamp;
 use signalbox::history::Failure;
 use signalbox::lock::key::LockKey;
@@ -71,6 +71,8 @@ impl End {
 pub struct Alert {
     /// The end.
     pub end: End,
+    /// The pipeline that it is a run of: its state machine or, of a clone, the original.
+    pub pipeline: StateMachineArn,
     /// Where and why it failed, by its history.
     pub failure: Option<Failure>,
     /// The execution that it waited for and that failed in its stead (`startExecution.sync`), and that one's own, outermost
@@ -88,6 +90,14 @@ pub struct Alert {
     pub missing: Vec<String>,
 }
 
+impl Alert {
+    /// Whether it is a run that `resume` let go on in a clone of its pipeline's state machine.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.pipeline != *self.end.execution.machine()
+    }
+}
+
 /// A nested execution that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
@@ -97,7 +107,8 @@ pub struct Child {
     pub failure: Option<Failure>,
 }
 
-/// How the executions before this one fared, newest first, as far as one page of `ListExecutions` goes.
+/// How the executions before this one fared, newest first, as far as one page of `ListExecutions` goes: those of the
+/// pipeline's own state machine, and the last success of a resumed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Past {
     /// How many in a row have failed, with this one.

@@ -3,12 +3,14 @@
 //! An end is claimed, then counted in its group or announced, then marked: a crash in between leaves it claimed, and
 //! whoever finds it so after a minute does it again. An announcement may be doubled by that, but is not lost.
 
+use signalbox::arn::StateMachineArn;
 use signalbox::clock::Clock;
+use signalbox::pipeline::{Clones, pipeline_of};
 
 use crate::alert::{Alert, End, Status};
 use crate::error::Error;
 use crate::events::Success;
-use crate::evidence::{Locks, Source, gather, locate};
+use crate::evidence::{Locks, Of, Source, gather, locate};
 use crate::mail::{Options, Recovered, Summary};
 use crate::outbox::{Message, Outbox};
 use crate::redact::redact;
@@ -53,12 +55,13 @@ impl Outcome {
     }
 }
 
-impl<S, O, E, L, C> Alerts<S, O, E, L, C>
+impl<S, O, E, L, K, C> Alerts<S, O, E, L, K, C>
 where
     S: Store,
     O: Outbox,
     E: Source,
     L: Locks,
+    K: Clones,
     C: Clock,
 {
     /// An execution did not succeed.
@@ -84,8 +87,16 @@ where
             Err(error) if insists => forgetful = Some(error.to_string()),
             Err(error) => return Err(error.into()),
         }
+        let pipeline = match pipeline_of(&self.clones, end.execution.machine()).await {
+            Ok(pipeline) => pipeline,
+            Err(error) if insists => {
+                forgetful = Some(error.to_string());
+                end.execution.machine().clone()
+            }
+            Err(error) => return Err(error.into()),
+        };
         let located = locate(&self.source, &end).await;
-        let group = self.group_of(&end, located.state());
+        let group = self.group_of(&pipeline, &end, located.state());
         let is_first = match forgetful {
             None => self.is_first(&group).await,
             Some(_) => Ok(true),
@@ -94,7 +105,7 @@ where
             Ok(true) => {}
             Ok(false) => {
                 // It is counted already; all that this decides is which success comes later.
-                if let Err(error) = self.store.fails(&end, false).await {
+                if let Err(error) = self.store.fails(&pipeline, &end, false).await {
                     tracing::warn!(executionArn = %end.execution, %error, "counted, but not in the pipeline's incident");
                 }
                 return Ok(Outcome::Counted);
@@ -103,11 +114,16 @@ where
             Err(error) => return Err(error),
         }
         let input = input.filter(|_| self.settings.show_input);
-        let mut alert = gather(&self.source, &self.locks, end, located, input).await;
+        let resumed = match forgetful {
+            None => self.store.last_resumed(&pipeline).await,
+            Some(_) => Ok(None),
+        };
+        let of = Of { pipeline, resumed };
+        let mut alert = gather(&self.source, &self.locks, of, end, located, input).await;
         // Before it is announced: a success that comes right then must find it.
         if alert.end.is_alarm()
             && forgetful.is_none()
-            && let Err(error) = self.store.fails(&alert.end, true).await
+            && let Err(error) = self.store.fails(&alert.pipeline, &alert.end, true).await
         {
             match insists {
                 true => forgetful = Some(error.to_string()),
@@ -126,12 +142,11 @@ where
         Ok(Outcome::Announced)
     }
 
-    fn group_of(&self, end: &End, state: Option<&str>) -> Group {
-        let machine = end.execution.machine();
+    fn group_of(&self, pipeline: &StateMachineArn, end: &End, state: Option<&str>) -> Group {
         let now = self.clock.now();
         Group {
-            machine: machine.clone(),
-            key: group::key(machine, state, end.error.as_deref(), end.cause.as_deref()),
+            machine: pipeline.clone(),
+            key: group::key(pipeline, state, end.error.as_deref(), end.cause.as_deref()),
             state: state.map(str::to_owned),
             error: end.error.clone(),
             first: end.clone(),
@@ -163,6 +178,7 @@ where
     fn message(&self, alert: &Alert, key: &str) -> Message {
         let options = Options {
             window: Some(self.settings.window).filter(|window| !window.is_zero()),
+            resume: self.settings.resume.clone(),
         };
         Message {
             subject: subject::subject(alert),
@@ -176,7 +192,7 @@ where
         if let Some(last) = group.last.as_ref().filter(|_| group.count > 0) {
             // It works again and failed again since the alert: then this is the alert, and what ends it is to be told.
             if last.is_alarm() && self.store.incident(&group.machine).await?.is_none() {
-                self.store.fails(last, true).await?;
+                self.store.fails(&group.machine, last, true).await?;
             }
             let summary = Summary {
                 machine: group.machine.clone(),
@@ -200,19 +216,30 @@ where
 
     /// An execution succeeded: if its pipeline's failures were announced, so is that it works again, once.
     pub async fn succeeded(&self, success: &Success) -> Result<Outcome, Error> {
-        let incident = self.store.incident(success.execution.machine()).await?;
+        // It is a part of the run that started it.
+        if success.execution.is_map_child() {
+            return Ok(Outcome::Ignored);
+        }
+        let pipeline = pipeline_of(&self.clones, success.execution.machine()).await?;
+        let is_resumed = pipeline != *success.execution.machine();
+        if is_resumed {
+            self.store.resumed(&pipeline, success).await?;
+        }
+        let incident = self.store.incident(&pipeline).await?;
         let Some(incident) = incident.filter(|incident| incident.last < success.stopped) else {
             return Ok(Outcome::Ignored);
         };
-        match self.store.recovers(success, self.clock.now()).await? {
+        match self.store.recovers(&pipeline, success, self.clock.now()).await? {
             Begun::Mine => {}
             Begun::Done => return Ok(Outcome::Known),
             Begun::Busy => return Err(Error::busy()),
         }
         let recovered = Recovered {
+            pipeline: pipeline.clone(),
             execution: success.execution.clone(),
             at: success.stopped,
             redrive: success.redrive,
+            is_resumed,
             failing_since: incident.since,
             failures: incident.failures,
         };
@@ -222,7 +249,7 @@ where
             chat: chat::recovered(&recovered, incident.machine.as_str()),
         };
         self.outbox.publish(&message).await?;
-        self.store.recovered(success).await?;
+        self.store.recovered(&pipeline, success).await?;
         Ok(Outcome::Announced)
     }
 }

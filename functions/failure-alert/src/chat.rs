@@ -72,7 +72,7 @@ pub fn custom(alert: &Alert, options: &Options, thread: &str) -> String {
             duration(window)
         ));
     }
-    let advice = advice(alert);
+    let advice = advice(alert, options);
     let mut steps: Vec<String> = advice.texts.iter().map(|text| escaped(text)).collect();
     steps.extend(advice.command.as_deref().map(code));
     steps.push(execution_url(&alert.end.execution));

@@ -5,6 +5,7 @@
 //! | end | `ALERT#<execution arn>` | `END#<status>#<redrive>` | `end`, `state` (`pending`, `sent`, `counted`), `at`, `expires`, while it is pending `active`, `due` |
 //! | group | `ALERT#<machine arn>` | `GROUP#<key>` | `machine`, `state?`, `error?`, `first`, `opened`, `until`, `count`, `last?`, `active`, `due` |
 //! | incident | `ALERT#<machine arn>` | `INCIDENT` | `machine`, `since`, `last`, `failures`, `claimed?`, `active`, `due`, `expires` |
+//! | resumed | `ALERT#<machine arn>` | `RESUMED` | `at`, `expires` |
 //! | watermark | `ALERT#<machine arn>` | `SWEPT` | `at`, `expires` |
 //! | cursor | `ALERT#SWEEP` | `CURSOR` | `machine` |
 //!
@@ -150,20 +151,33 @@ impl Store for DynamoStore {
         self.close_group(group).await
     }
 
-    async fn fails(&self, end: &End, opens: bool) -> Result<(), CallError> {
-        self.note_failure(end, opens).await
+    async fn fails(&self, pipeline: &StateMachineArn, end: &End, opens: bool) -> Result<(), CallError> {
+        self.note_failure(pipeline, end, opens).await
     }
 
     async fn incident(&self, machine: &StateMachineArn) -> Result<Option<Incident>, CallError> {
         self.find_incident(machine).await
     }
 
-    async fn recovers(&self, success: &Success, now: Timestamp) -> Result<Begun, CallError> {
-        self.claim_recovery(success, now).await
+    async fn recovers(
+        &self,
+        pipeline: &StateMachineArn,
+        success: &Success,
+        now: Timestamp,
+    ) -> Result<Begun, CallError> {
+        self.claim_recovery(pipeline, success, now).await
     }
 
-    async fn recovered(&self, success: &Success) -> Result<(), CallError> {
-        self.end_incident(success).await
+    async fn recovered(&self, pipeline: &StateMachineArn, success: &Success) -> Result<(), CallError> {
+        self.end_incident(pipeline, success).await
+    }
+
+    async fn resumed(&self, pipeline: &StateMachineArn, success: &Success) -> Result<(), CallError> {
+        self.note_resumed(pipeline, success).await
+    }
+
+    async fn last_resumed(&self, pipeline: &StateMachineArn) -> Result<Option<Timestamp>, CallError> {
+        self.find_resumed(pipeline).await
     }
 
     async fn pending(&self, now: Timestamp) -> Result<Vec<End>, CallError> {

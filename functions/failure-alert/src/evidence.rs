@@ -117,10 +117,20 @@ pub async fn locate(source: &impl Source, end: &End) -> Located {
     }
 }
 
+/// What an end is an end of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Of {
+    /// The pipeline.
+    pub pipeline: StateMachineArn,
+    /// When the last run of it succeeded in a clone.
+    pub resumed: Result<Option<Timestamp>, CallError>,
+}
+
 /// Finds out all that an alert says.
 pub async fn gather(
     source: &impl Source,
     locks: &impl Locks,
+    of: Of,
     mut end: End,
     located: Located,
     input: Option<String>,
@@ -143,8 +153,12 @@ pub async fn gather(
             Redrive::Unknown
         }
     };
-    let past = match source.list(end.execution.machine(), None, LOOKED_BACK, None).await {
-        Ok(page) => Some(past(&end, &page)),
+    let resumed = of.resumed.unwrap_or_else(|error| {
+        note("whether a resumed run has succeeded", &error);
+        None
+    });
+    let past = match source.list(&of.pipeline, None, LOOKED_BACK, None).await {
+        Ok(page) => Some(past(&end, resumed, &page)),
         Err(error) => {
             note("how it fared before", &error);
             None
@@ -181,6 +195,7 @@ pub async fn gather(
     }
     Alert {
         end,
+        pipeline: of.pipeline,
         failure: located.failure,
         children,
         past,
@@ -212,26 +227,29 @@ fn nested(cause: &str) -> Option<ExecutionArn> {
     ExecutionArn::parse_with_children(description["ExecutionArn"].as_str()?).ok()
 }
 
-/// How the executions before `end` fared. The page has the latest started first, this one among them.
-fn past(end: &End, page: &Page<Listed>) -> Past {
-    let before = || {
-        let others = page.entries.iter().filter(|listed| listed.execution != end.execution);
-        others.filter(|listed| listed.stopped.is_some_and(|at| at <= end.stopped))
-    };
-    let mut by_end: Vec<&Listed> = before().collect();
-    by_end.sort_by_key(|listed| std::cmp::Reverse(listed.stopped));
-    let failed = by_end.iter().take_while(|listed| !listed.succeeded).count();
-    let success = by_end.get(failed);
-    let mut durations: Vec<Duration> = by_end
+/// How the executions before `end` fared. The page has the latest started first, this one among them unless it ran in a
+/// clone; `resumed` is the last success in one.
+fn past(end: &End, resumed: Option<Timestamp>, page: &Page<Listed>) -> Past {
+    let others = page.entries.iter().filter(|listed| listed.execution != end.execution);
+    let before: Vec<(&Listed, Timestamp)> = others
+        .filter_map(|listed| Some((listed, listed.stopped.filter(|at| *at <= end.stopped)?)))
+        .collect();
+    let succeeded = before.iter().filter(|(listed, _)| listed.succeeded).map(|(_, at)| *at);
+    let last_success = succeeded.chain(resumed.filter(|at| *at <= end.stopped)).max();
+    let failed = before
         .iter()
-        .filter(|listed| listed.succeeded && listed.redrive == 0)
-        .filter_map(|listed| Some(listed.stopped?.since(listed.started)))
+        .filter(|(listed, at)| !listed.succeeded && Some(*at) > last_success)
+        .count();
+    let mut durations: Vec<Duration> = before
+        .iter()
+        .filter(|(listed, _)| listed.succeeded && listed.redrive == 0)
+        .map(|(listed, at)| at.since(listed.started))
         .collect();
     durations.sort_unstable();
     Past {
         in_a_row: u32::try_from(failed + 1).unwrap_or(u32::MAX),
-        or_more: success.is_none() && page.next.is_some(),
-        last_success: success.and_then(|listed| listed.stopped),
+        or_more: last_success.is_none() && page.next.is_some(),
+        last_success,
         usual: durations.get(durations.len() / 2).copied(),
     }
 }

@@ -9,10 +9,11 @@ use signalbox::aws;
 use signalbox::clock::{Clock, SystemClock};
 use signalbox::config::{
     ALERT_CHAT, ALERT_INPUT, ALERT_REFUSALS, ALERT_TOPIC_ARN, ALERT_WINDOW_MINUTES, ConfigError, Environment,
-    PIPELINE_NAME_PREFIX, TABLE_NAME,
+    PIPELINE_NAME_PREFIX, RESUME_CLONES, RESUME_STACK_NAME, TABLE_NAME,
 };
 use signalbox::delivery::{self, Delivery};
 use signalbox::lock::DynamoLocks;
+use signalbox::pipeline::DynamoClones;
 use signalbox::runtime::{Handler, Invocation, within};
 
 use crate::announce::Outcome;
@@ -20,6 +21,7 @@ use crate::dynamo::DynamoStore;
 use crate::error::Error;
 use crate::events::Change;
 use crate::evidence::SfnSource;
+use crate::mail::Resume;
 use crate::outbox::Topic;
 use crate::sweep::Swept;
 use crate::{Alerts, Settings};
@@ -29,7 +31,7 @@ pub const PATIENCE: u32 = 2;
 
 /// The function as it runs on Lambda.
 #[derive(Debug)]
-pub struct FailureAlert(pub Alerts<DynamoStore, Topic, SfnSource, DynamoLocks, SystemClock>);
+pub struct FailureAlert(pub Alerts<DynamoStore, Topic, SfnSource, DynamoLocks, DynamoClones, SystemClock>);
 
 /// What is answered, depending on who asked.
 #[derive(Debug, Serialize)]
@@ -80,17 +82,28 @@ impl FailureAlert {
         let (dynamodb, table) = (aws::dynamodb(&config), environment.required(TABLE_NAME)?);
         let topic = environment.required(ALERT_TOPIC_ARN)?;
         let sns = aws_sdk_sns::Client::new(&config);
+        let prefix = environment.get(PIPELINE_NAME_PREFIX).unwrap_or_default().to_owned();
+        let resume = match environment.get(RESUME_STACK_NAME) {
+            None => None,
+            Some(stack) => Some(Resume {
+                stack: stack.to_owned(),
+                prefix: prefix.clone(),
+                clones: environment.flag(RESUME_CLONES)?,
+            }),
+        };
         Ok(Self(Alerts {
             store: DynamoStore::new(dynamodb.clone(), table.clone()),
             outbox: Topic::new(sns, topic, environment.flag(ALERT_CHAT)?),
             source: SfnSource::new(aws::sfn(&config)),
-            locks: DynamoLocks::new(dynamodb, table),
+            locks: DynamoLocks::new(dynamodb.clone(), table.clone()),
+            clones: DynamoClones::new(dynamodb, table),
             clock: SystemClock,
             settings: Settings {
                 window: Duration::from_mins(environment.number(ALERT_WINDOW_MINUTES)?),
-                prefix: environment.get(PIPELINE_NAME_PREFIX).unwrap_or_default().to_owned(),
+                prefix,
                 show_input: environment.flag(ALERT_INPUT)?,
                 announce_refusals: environment.flag(ALERT_REFUSALS)?,
+                resume,
             },
         }))
     }

@@ -34,11 +34,13 @@ pub struct Settings {
     pub show_input: bool,
     /// Whether Signalbox's own refusals are announced.
     pub announce_refusals: bool,
+    /// How people resume runs; none if the stack has no `resume`.
+    pub resume: Option<mail::Resume>,
 }
 
 /// Alerts: what is remembered of them, where they go, where their evidence comes from.
 #[derive(Debug, Clone)]
-pub struct Alerts<S, O, E, L, C> {
+pub struct Alerts<S, O, E, L, K, C> {
     /// What is remembered.
     pub store: S,
     /// Where they go.
@@ -47,6 +49,8 @@ pub struct Alerts<S, O, E, L, C> {
     pub source: E,
     /// The locks of the fleet.
     pub locks: L,
+    /// Which state machines are clones of others.
+    pub clones: K,
     /// Time.
     pub clock: C,
     /// How they are made.

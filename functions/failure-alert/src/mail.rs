@@ -6,7 +6,7 @@
 //! | `why` | why: errors and causes |
 //! | `cause` | what a cause tells, unwrapped from JSON in JSON |
 //! | `run` | when, how long, since when, who waits |
-//! | `advice` | what to do |
+//! | `advice` | what to do: with `resume`, or with a redrive where there is none |
 //! | `later` | what follows: the summary of a window, and the end of the trouble |
 //! | `words` | numbers, times, lines |
 
@@ -26,6 +26,7 @@ use crate::alert::{Alert, Status};
 use crate::redact::redact;
 use words::{Page, capital, clean, cut, duration, minute};
 
+pub use advice::Resume;
 pub(crate) use headline::{Cancelled, headline, places};
 pub use later::{Recovered, Summary, recovered, summary};
 
@@ -40,6 +41,8 @@ const OPEN: usize = 10;
 pub struct Options {
     /// How long failures of the same kind are counted, and not mailed, after this one; none if each is mailed.
     pub window: Option<Duration>,
+    /// How people resume runs; none if they cannot, and redrive them.
+    pub resume: Option<Resume>,
 }
 
 /// The text of an alert's mail: what happened, why, since when, what to do; at the end what could not be found out.
@@ -56,7 +59,7 @@ pub fn text(alert: &Alert, options: &Options) -> String {
     for line in run::lines(alert) {
         page.text(2, &line);
     }
-    to_do(&mut page, alert);
+    to_do(&mut page, alert, options);
     if let Some(input) = &alert.input {
         page.heading("Input");
         page.text(2, &cut(&redact(&clean(input)), INPUT_CHARS, 30));
@@ -101,9 +104,9 @@ fn open(page: &mut Page, alert: &Alert) {
     }
 }
 
-fn to_do(page: &mut Page, alert: &Alert) {
+fn to_do(page: &mut Page, alert: &Alert, options: &Options) {
     page.heading("What to do");
-    let advice = advice::advice(alert);
+    let advice = advice::advice(alert, options);
     for text in &advice.texts {
         page.text(2, text);
     }

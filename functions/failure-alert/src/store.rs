@@ -89,16 +89,28 @@ pub trait Store {
     fn close(&self, group: &Group) -> impl Future<Output = Result<(), CallError>>;
 
     /// Notes that a failure is announced (`opens`), or counted, in the pipeline's incident: only an announced one opens it.
-    fn fails(&self, end: &End, opens: bool) -> impl Future<Output = Result<(), CallError>>;
+    fn fails(&self, pipeline: &StateMachineArn, end: &End, opens: bool) -> impl Future<Output = Result<(), CallError>>;
 
     /// The pipeline's incident, if it has one.
     fn incident(&self, machine: &StateMachineArn) -> impl Future<Output = Result<Option<Incident>, CallError>>;
 
     /// Claims the announcement that a pipeline has recovered: if nobody has within a minute, and nothing failed since.
-    fn recovers(&self, success: &Success, now: Timestamp) -> impl Future<Output = Result<Begun, CallError>>;
+    fn recovers(
+        &self,
+        pipeline: &StateMachineArn,
+        success: &Success,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Begun, CallError>>;
 
     /// Ends an incident that was announced as recovered by this success, unless something failed since.
-    fn recovered(&self, success: &Success) -> impl Future<Output = Result<(), CallError>>;
+    fn recovered(&self, pipeline: &StateMachineArn, success: &Success) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Notes that a run of the pipeline succeeded in a clone, unless a later one is noted: lists of its executions do not
+    /// have it.
+    fn resumed(&self, pipeline: &StateMachineArn, success: &Success) -> impl Future<Output = Result<(), CallError>>;
+
+    /// When the last run of the pipeline succeeded in a clone, as far as that is known.
+    fn last_resumed(&self, pipeline: &StateMachineArn) -> impl Future<Output = Result<Option<Timestamp>, CallError>>;
 
     /// Ends that were claimed more than a minute before `now`, and are neither announced nor counted.
     fn pending(&self, now: Timestamp) -> impl Future<Output = Result<Vec<End>, CallError>>;

@@ -9,11 +9,11 @@ use crate::mail::{Cancelled, Recovered, Summary};
 /// Longest subject, in characters.
 const SUBJECT_CHARS: usize = 99;
 
-/// `[FAILED] orders-nightly at "Charge"`.
+/// `[FAILED] orders-nightly at "Charge"`; `[FAILED] orders-nightly, resumed, at "Charge"`.
 #[must_use]
 pub fn subject(alert: &Alert) -> String {
     let end = &alert.end;
-    let machine = end.execution.machine().name();
+    let machine = alert.pipeline.name();
     let places = alert.failure.as_ref().map_or(&[][..], |failure| &failure.places);
     let state = places.first().and_then(|place| Some(place.path.last()?.state.as_str()));
     let more = match places.len() {
@@ -21,14 +21,22 @@ pub fn subject(alert: &Alert) -> String {
         several => format!(" and {} more", several - 1),
     };
     let status = format!("[{}] ", end.status.name());
-    match end.status {
-        Status::Failed => subject_of(&status, machine, " at ", state, &more),
-        Status::TimedOut => subject_of(&status, machine, " in ", state, &more),
+    let how = match end.status {
+        Status::Failed => " at ",
+        Status::TimedOut => " in ",
         Status::Aborted => match Cancelled::of(end.error.as_deref()) {
-            Some(Cancelled::LostLock) => subject_of(&status, machine, ", lock lost on redrive, in ", state, &more),
-            Some(Cancelled::NewerRun) => subject_of(&status, machine, ", for a newer run, in ", state, &more),
-            None => subject_of(&status, machine, ", stopped while in ", state, &more),
+            Some(Cancelled::LostLock) => ", lock lost on redrive, in ",
+            Some(Cancelled::NewerRun) => ", for a newer run, in ",
+            None => ", stopped while in ",
         },
+    };
+    match (alert.is_resumed(), state) {
+        (false, _) => subject_of(&status, machine, how, state, &more),
+        (true, None) => subject_of(&status, machine, how, None, &format!(", resumed{more}")),
+        (true, Some(_)) => {
+            let comma = if how.starts_with(',') { "" } else { "," };
+            subject_of(&status, machine, &format!(", resumed{comma}{how}"), state, &more)
+        }
     }
 }
 
@@ -51,13 +59,7 @@ pub fn recovered(recovered: &Recovered) -> String {
         0 | 1 => String::new(),
         failures => format!(" after {failures} failures"),
     };
-    subject_of(
-        "[RECOVERED] ",
-        recovered.execution.machine().name(),
-        "",
-        None,
-        &failures,
-    )
+    subject_of("[RECOVERED] ", recovered.pipeline.name(), "", None, &failures)
 }
 
 /// The parts, the names cut so that it fits; both, so that both can be told.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use signalbox::arn::StateMachineArn;
 use signalbox::clock::{Clock, Timestamp};
+use signalbox::pipeline::{Clones, recorded};
 use signalbox::quotas::LIST_PAGE;
 
 use crate::Alerts;
@@ -65,12 +66,13 @@ impl Swept {
     }
 }
 
-impl<S, O, E, L, C> Alerts<S, O, E, L, C>
+impl<S, O, E, L, K, C> Alerts<S, O, E, L, K, C>
 where
     S: Store,
     O: Outbox,
     E: Source,
     L: Locks,
+    K: Clones,
     C: Clock,
 {
     /// Sweeps until `deadline`. What fails does not keep the rest from being swept: it is counted, and logged.
@@ -117,34 +119,32 @@ where
             if *lists <= LISTS_MOST / 2 || !self.has_time(deadline) {
                 return Ok(());
             }
-            *lists -= 1;
-            let looked = self.sweep_incident(&incident).await;
+            let looked = self.sweep_incident(&incident, lists).await;
             swept.note(looked);
         }
         Ok(())
     }
 
-    async fn sweep_incident(&self, incident: &Incident) -> Result<(), Error> {
-        let page = self
-            .source
-            .list(&incident.machine, Some("SUCCEEDED"), LATEST, None)
-            .await?;
-        let latest = page.entries.into_iter().max_by_key(|listed| listed.stopped);
-        let Some(Listed {
-            execution,
-            redrive,
-            stopped: Some(stopped),
-            ..
-        }) = latest
-        else {
-            return Ok(());
-        };
-        if stopped > incident.last {
-            let success = Success {
-                execution,
-                redrive,
-                stopped,
-            };
+    /// Whether the pipeline works again: its last success, or that of a clone.
+    async fn sweep_incident(&self, incident: &Incident, lists: &mut u32) -> Result<(), Error> {
+        let clones = self.clones.of(&incident.machine).await?;
+        let mut last: Option<Success> = None;
+        for machine in std::iter::once(&incident.machine).chain(clones.iter().map(|clone| &clone.machine)) {
+            if *lists <= LISTS_MOST / 2 {
+                break;
+            }
+            *lists -= 1;
+            let page = self.source.list(machine, Some("SUCCEEDED"), LATEST, None).await?;
+            let successes = page.entries.into_iter().filter_map(|listed| {
+                Some(Success {
+                    stopped: listed.stopped?,
+                    execution: listed.execution,
+                    redrive: listed.redrive,
+                })
+            });
+            last = successes.chain(last).max_by_key(|success| success.stopped);
+        }
+        if let Some(success) = last.filter(|success| success.stopped > incident.last) {
             self.succeeded(&success).await?;
         }
         Ok(())
@@ -192,7 +192,12 @@ where
         swept: &mut Swept,
     ) -> Result<(), Error> {
         let now = self.clock.now();
-        let Some(mark) = self.store.swept(machine).await? else {
+        let mark = match self.store.swept(machine).await? {
+            Some(mark) => Some(mark),
+            // A clone is no new pipeline: nothing of it is old.
+            None => recorded(&self.clones, machine).await?.map(|clone| clone.made),
+        };
+        let Some(mark) = mark else {
             // From now on: what failed before there were alerts is old news.
             return Ok(self.store.sweeps(machine, now).await?);
         };

@@ -2,6 +2,8 @@
 //! said twice is said twice at most.
 
 mod memory;
+#[path = "crashes/resumed.rs"]
+mod resumed;
 mod store_cases;
 
 use std::time::Duration;

@@ -317,6 +317,8 @@ fn the_limits_are_the_codes() {
         format!("after 10 minutes with {}, 2 hours with {}", 10 * most, 120 * most),
     );
     says(promised, format!("{} minutes behind", OVERLAP.as_secs() / 60));
+    // Half of the calls, one of them for the pipeline itself.
+    says(promised, format!("up to {} of them", LISTS_MOST / 2 - 1));
     says(
         promised,
         format!("more than {LIST_PAGE} failures of one status in a day"),

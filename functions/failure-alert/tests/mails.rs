@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use failure_alert::alert::Alert;
-use failure_alert::mail::{self, Options};
+use failure_alert::mail::{self, Options, Resume};
 use failure_alert::{chat, group, subject};
 use serde_json::Value;
 
@@ -24,19 +24,24 @@ struct Sent {
     chat: String,
 }
 
-fn sent(alert: &Alert) -> Sent {
+/// As the stack `signalbox` does, which watches what is named `orders…`.
+fn resume() -> Option<Resume> {
+    Some(Resume {
+        stack: "signalbox".to_owned(),
+        prefix: "orders".to_owned(),
+        clones: true,
+    })
+}
+
+fn sent(alert: &Alert, resume: Option<Resume>) -> Sent {
     let options = Options {
         window: Some(Duration::from_hours(1)),
+        resume,
     };
     let end = &alert.end;
     let state = alert.failure.as_ref().and_then(|failure| failure.places.first());
     let state = state.and_then(|place| Some(place.path.last()?.state.as_str()));
-    let key = group::key(
-        end.execution.machine(),
-        state,
-        end.error.as_deref(),
-        end.cause.as_deref(),
-    );
+    let key = group::key(&alert.pipeline, state, end.error.as_deref(), end.cause.as_deref());
     Sent {
         subject: subject::subject(alert),
         text: mail::text(alert, &options),
@@ -87,7 +92,8 @@ fn assert_good(sent: &Sent) {
         sent.chat.len()
     );
     for line in text.lines() {
-        let is_whole = line.starts_with("https://") || line.starts_with("aws ") || !line.trim().contains(' ');
+        let is_whole =
+            ["https://", "aws ", "sam "].iter().any(|start| line.starts_with(start)) || !line.trim().contains(' ');
         let is_code = line.starts_with("    ");
         assert!(is_whole || is_code || line.chars().count() <= 72, "{line:?}");
     }
@@ -118,7 +124,30 @@ fn assert_good(sent: &Sent) {
 #[test]
 fn alerts_read_well() {
     for (name, alert) in cases::alerts() {
-        check(name, &sent(&alert));
+        check(name, &sent(&alert, resume()));
+    }
+    for (name, alert) in cases::without_clones() {
+        let without = resume().map(|resume| Resume {
+            clones: false,
+            ..resume
+        });
+        check(name, &sent(&alert, without));
+    }
+    for (name, alert) in cases::without_resume() {
+        check(name, &sent(&alert, None));
+    }
+}
+
+/// What it may not resume it gives no command for that would be refused.
+#[test]
+fn where_resume_does_not_reach_it_is_a_redrive() {
+    let other = resume().map(|resume| Resume {
+        prefix: "stock".to_owned(),
+        ..resume
+    });
+    for (name, alert) in cases::alerts() {
+        let (here, there) = (sent(&alert, other.clone()), sent(&alert, None));
+        assert_eq!((here.text, here.chat), (there.text, there.chat), "{name}");
     }
 }
 
@@ -136,7 +165,7 @@ fn what_follows_reads_well() {
         let sent = Sent {
             subject: subject::recovered(&recovered),
             text: mail::recovered(&recovered),
-            chat: chat::recovered(&recovered, recovered.execution.machine().as_str()),
+            chat: chat::recovered(&recovered, recovered.pipeline.as_str()),
         };
         check(name, &sent);
     }
@@ -155,7 +184,7 @@ fn the_greatest_failure_is_a_mail_too() {
         }
         alert.input = Some(text.repeat(8));
         alert.missing = vec![text; 3];
-        let sent = sent(&alert);
+        let sent = sent(&alert, resume());
         assert!(
             sent.text.len() < 10_000 && sent.chat.len() < 20_000,
             "{} {}",

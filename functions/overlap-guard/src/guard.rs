@@ -10,6 +10,8 @@
 //! 5. A run that the holder or a member of a claim started goes on as a member of it: the claim is taken over only when
 //!    they have all ended.
 //! 6. The verdict is recorded before it is answered, so that the same question has the same answer.
+//! 7. A run that `resume` lets go on in a clone of its state machine is a run of the original's pipeline: it takes that
+//!    one's claim, and is looked for like all others.
 //!
 //! Every step may be repeated after a crash, a lost reply or a throttled call.
 
@@ -18,15 +20,18 @@ mod lookout;
 
 use std::time::Duration;
 
+use signalbox::arn::StateMachineArn;
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::request::BadRequest;
 
-use self::lookout::{Standing, is_family};
+pub use self::lookout::CLONES_LISTED;
+use self::lookout::{Seen, Standing, is_family};
 use crate::answer::{Answer, LISTED_MOST, Overlap};
 use crate::error::Error;
 use crate::request::{Ask, Policy};
 use crate::store::{Claim, ClaimState, Claims, Holder, Question, Records, Ruling, Verdict};
 use signalbox::executions::{Execution, Executions, Status};
+use signalbox::pipeline::{Clones, pipeline_of};
 
 /// Longer than an invocation lives: a claim that is pending for so long was left so by a crash.
 pub const PENDING_LIFE: Duration = Duration::from_secs(35);
@@ -51,11 +56,13 @@ const MARGIN: Duration = Duration::from_secs(3);
 
 /// The guard: what it decides on, and the world that it decides in.
 #[derive(Debug)]
-pub struct Guard<R, L, E, C> {
+pub struct Guard<R, L, K, E, C> {
     /// The records of runs.
     pub records: R,
     /// The claims on pipelines.
     pub claims: L,
+    /// Which machines are clones of others.
+    pub clones: K,
     /// Step Functions' executions.
     pub executions: E,
     /// Time and jitter.
@@ -68,11 +75,15 @@ pub struct Guard<R, L, E, C> {
 struct Turn<'a> {
     ask: &'a Ask,
     me: Execution,
+    /// The pipeline that it is a run of: its machine, or the one that this is a clone of.
+    pipeline: StateMachineArn,
+    /// The pipelines of `alsoCheck`, each with its place there; its own is not among them, and none is twice.
+    also_check: Vec<(usize, StateMachineArn)>,
     /// The run with its question, as it stands in a claim.
     holder: Holder,
     deadline: Timestamp,
     /// The running executions as they were listed last, and when: AWS refills `ListExecutions` at 2 to 5 calls a second.
-    listed: Option<(Timestamp, Vec<Execution>)>,
+    listed: Option<(Timestamp, Vec<Seen>)>,
     /// Runs that were stopped for this one.
     cancelled: Vec<Overlap>,
     /// What is being waited for, should the time run out.
@@ -95,10 +106,11 @@ enum Step {
     Wait(Duration),
 }
 
-impl<R, L, E, C> Guard<R, L, E, C>
+impl<R, L, K, E, C> Guard<R, L, K, E, C>
 where
     R: Records,
     L: Claims,
+    K: Clones,
     E: Executions,
     C: Clock,
 {
@@ -165,6 +177,8 @@ where
             tracing::info!(executionArn = %me.arn, retry = ask.retry, "asked again; the verdict stands");
             return Ok(Begun::Answered(verdict));
         }
+        let pipeline = pipeline_of(&self.clones, me.arn.machine()).await?;
+        let also_check = self.also_check(ask, &pipeline).await?;
         Ok(Begun::Turn(Box::new(Turn {
             ask,
             holder: Holder {
@@ -173,10 +187,24 @@ where
             },
             deadline,
             me,
+            pipeline,
+            also_check,
             listed: None,
             cancelled: Vec::new(),
             waiting_for: "the table was slow".to_owned(),
         })))
+    }
+
+    /// The pipelines that the run also checks.
+    async fn also_check(&self, ask: &Ask, own: &StateMachineArn) -> Result<Vec<(usize, StateMachineArn)>, Error> {
+        let mut pipelines: Vec<(usize, StateMachineArn)> = Vec::new();
+        for (at, machine) in ask.also_check.iter().enumerate() {
+            let pipeline = pipeline_of(&self.clones, machine).await?;
+            if pipeline != *own && pipelines.iter().all(|(_, known)| *known != pipeline) {
+                pipelines.push((at, pipeline));
+            }
+        }
+        Ok(pipelines)
     }
 
     /// Describes the run that asks. It runs, as it asks; if Step Functions does not say so yet, it will in a moment.
@@ -204,10 +232,10 @@ where
     }
 
     async fn step(&self, turn: &mut Turn<'_>) -> Result<Step, Error> {
-        let machine = turn.me.arn.machine();
-        let claim = match self.claims.read(machine).await? {
+        let pipeline = &turn.pipeline;
+        let claim = match self.claims.read(pipeline).await? {
             Some(claim) => claim,
-            None => self.claims.claim(machine, &turn.holder, self.clock.now()).await?,
+            None => self.claims.claim(pipeline, &turn.holder, self.clock.now()).await?,
         };
         if claim.holder == turn.holder {
             return match claim.state {

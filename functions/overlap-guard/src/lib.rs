@@ -17,9 +17,10 @@ use crate::guard::Guard;
 use crate::request::{Ask, Request};
 use crate::store::DynamoRecords;
 use signalbox::executions::SfnExecutions;
+use signalbox::pipeline::DynamoClones;
 
 /// The function as it runs on Lambda.
-pub type OverlapGuard = Guard<DynamoRecords, DynamoLocks, SfnExecutions, SystemClock>;
+pub type OverlapGuard = Guard<DynamoRecords, DynamoLocks, DynamoClones, SfnExecutions, SystemClock>;
 
 impl Handler for OverlapGuard {
     type Request = Request;

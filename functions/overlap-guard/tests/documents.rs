@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use overlap_guard::error::Error;
-use overlap_guard::guard::PENDING_LIFE;
+use overlap_guard::guard::{CLONES_LISTED, PENDING_LIFE};
 use overlap_guard::request::{Ask, Request};
 use serde_json::json;
 use signalbox::request::parse;
@@ -76,6 +76,12 @@ fn every_sample_event_is_listed_and_is_a_request() {
         };
         assert_eq!(refusal.as_deref(), expected, "{name}");
     }
+}
+
+#[test]
+fn as_many_clones_are_listed_as_it_says() {
+    let says = format!("one of the {CLONES_LISTED} clones of the pipeline");
+    assert!(README.contains(&says), "{says}");
 }
 
 /// A pending claim is taken from its holder when no invocation of it can live any more.

@@ -9,6 +9,7 @@ use crate::diff::unified;
 use crate::plan::{Status, Strategy};
 use crate::planning::Planned;
 use crate::request::Asked;
+use crate::sweep::Swept;
 
 /// Most bytes of a diff.
 const DIFF_BYTES: usize = 64 * 1024;
@@ -33,6 +34,12 @@ impl Answer {
         answer["apply"] = apply;
         answer["applied"] = json!(false);
         Self(answer)
+    }
+
+    /// To the schedule.
+    #[must_use]
+    pub fn swept(swept: &Swept) -> Self {
+        Self(json!(swept))
     }
 
     /// To a request that was done.
@@ -70,7 +77,13 @@ fn plan<S>(asked: &Asked, planned: &Planned<S>) -> Value {
         }
         told
     });
-    let holds = plan.holds.iter().map(|(lock, state)| json!({"lock": lock, "state": state}));
+    let holds = plan.holds.iter().map(|held| {
+        let mut told = json!({"lock": held.lock.as_deref().unwrap_or("overlap"), "state": held.state});
+        if let Some(hold) = &held.hold {
+            told["hold"] = json!(hold);
+        }
+        told
+    });
     let mut answer = json!({
         "origin": {
             "executionArn": asked.execution.as_str(),

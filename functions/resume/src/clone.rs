@@ -109,6 +109,8 @@ pub struct Built {
     pub copies: BTreeMap<String, String>,
     /// The Maps of which some could have been kept, but that run again as a whole, because the clone would be too large.
     pub maps_run_whole: Vec<String>,
+    /// Where each of them stands: the branches and iterations around it, outermost first, as numbers.
+    pub run_whole: BTreeSet<Vec<u32>>,
     /// What may be wrong with it.
     pub warnings: Vec<Warning>,
 }
@@ -163,6 +165,12 @@ pub enum CloneError {
         /// What is allowed.
         most: usize,
     },
+    /// From a state on there is no way to an end any more: AWS refuses such a state machine (`MISSING_END_STATE`).
+    #[error("from \"{state}\" on nothing leads to an end, and Step Functions takes no state machine without one")]
+    NoEnd {
+        /// The state.
+        state: String,
+    },
     /// The definition is too large, even with every Map run again as a whole.
     #[error("the clone's definition is {bytes} bytes: Step Functions takes at most {most}")]
     TooLarge {
@@ -180,7 +188,12 @@ pub fn build(definition: &Value, top: &At, options: &Options) -> Result<Built, C
         .pin
         .as_ref()
         .map(|pinned| pin::pin(definition, pinned, &options.fleet));
-    let draft = size::fit(pinned.as_ref().unwrap_or(definition), &original, top, options.most_bytes)?;
+    let draft = size::fit(
+        pinned.as_ref().unwrap_or(definition),
+        &original,
+        top,
+        options.most_bytes,
+    )?;
     let mut warnings = draft.warnings;
     warnings.extend(context::warnings(
         &draft.definition,
@@ -193,6 +206,7 @@ pub fn build(definition: &Value, top: &At, options: &Options) -> Result<Built, C
         text: draft.text,
         copies: draft.copies,
         maps_run_whole: draft.maps_run_whole.into_iter().collect(),
+        run_whole: draft.run_whole,
         warnings: warnings.into_iter().collect(),
     })
 }
@@ -233,17 +247,30 @@ impl Fleet {
         self.functions.iter().map(String::as_str)
     }
 
-    /// Whether a name or an ARN is one of them.
+    /// Whether a name or an ARN is one of them: whole or in part, with or without a version or an alias.
     pub(crate) fn has(&self, called: &str) -> bool {
-        // arn:aws:lambda:<region>:<account>:function:<name>:<version or alias>
-        let unversioned = called.match_indices(':').nth(6).map_or(called, |(at, _)| &called[..at]);
-        self.functions.iter().any(|function| {
-            function == called || function == unversioned || {
-                let name = unversioned.rsplit_once(":function:").map(|(_, name)| name);
-                name == Some(function)
-            }
+        let (home, name) = function_name(called);
+        let mut functions = self.functions.iter().map(|function| function_name(function));
+        functions.any(|(of, function)| {
+            // What an ARN in part leaves out is the caller's own.
+            function == name && (of.ends_with(home) || home.ends_with(of))
         })
     }
+}
+
+/// The Region and account of a function, as far as they are said, `eu-central-1:123456789012`, and its name.
+///
+/// Source: Lambda API reference, `Invoke`, `FunctionName`: `name`, `name:alias`, `account:function:name`, and the ARN, each
+/// with or without a version or an alias.
+fn function_name(called: &str) -> (&str, &str) {
+    let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (home, name) = match called.split_once(":function:") {
+        // arn:<partition>:lambda:<region>:<account>
+        Some((arn, name)) if arn.starts_with("arn:") => (arn.splitn(4, ':').last().unwrap_or_default(), name),
+        Some((account, name)) if is_account(account) => (account, name),
+        _ => ("", called),
+    };
+    (home, name.split_once(':').map_or(name, |(name, _)| name))
 }
 
 #[cfg(test)]

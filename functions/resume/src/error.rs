@@ -20,7 +20,9 @@ pub enum Error {
     #[error("executionArn: Step Functions has no execution {0}; it keeps those that ended for 90 days")]
     NotFound(ExecutionArn),
     /// Another run of the pipeline is running.
-    #[error("allowOverlap: {0} is running, which is another run of this pipeline; wait for its end, stop it, or say \"allowOverlap\": true")]
+    #[error(
+        "allowOverlap: {0} is running, which is another run of this pipeline; wait for its end, stop it, or say \"allowOverlap\": true"
+    )]
     Overlapping(String),
     /// The plan is another one than that which was looked at.
     #[error("planHash: the plan is {now} by now; look at it, and apply it with that hash")]

@@ -1,14 +1,18 @@
 //! The function as it runs on Lambda.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use signalbox::config::{
-    ConfigError, ECS_LAUNCH_ARN, Environment, LOCK_ACQUIRE_ARN, LOCK_RELEASE_ARN, OVERLAP_GUARD_ARN, RESUME_ROLE_ARNS,
-    TABLE_NAME,
+    ConfigError, ECS_LAUNCH_ARN, Environment, LOCK_ACQUIRE_ARN, LOCK_RELEASE_ARN, OVERLAP_GUARD_ARN, RESUME_BUCKET,
+    RESUME_RETENTION_DAYS, RESUME_ROLE_ARNS, TABLE_NAME,
 };
+use signalbox::delivery::Delivery;
+use signalbox::ecs::upload;
 use signalbox::executions::SfnExecutions;
 use signalbox::lock::AwsLocks;
 use signalbox::pipeline::DynamoClones;
-use signalbox::request::parse;
+use signalbox::request::{BadRequest, parse};
 use signalbox::runtime::{Handler, Invocation, within};
 use signalbox::{aws, clock::SystemClock, lock};
 
@@ -19,11 +23,17 @@ use crate::lineage::DynamoLineage;
 use crate::machines::SfnMachines;
 use crate::plan::Fleets;
 use crate::request::{Asked, Request};
+use crate::sweep::{Archive, DynamoRecords, Sweeps};
 use crate::{Resumes, Settings};
 
 /// The function as it runs on Lambda.
 #[derive(Debug)]
-pub struct ResumeFunction(pub Resumes<SfnMachines, DynamoLineage, DynamoClones, SfnExecutions, AwsLocks, SystemClock>);
+pub struct ResumeFunction {
+    /// What people ask.
+    pub resumes: Resumes<SfnMachines, DynamoLineage, DynamoClones, SfnExecutions, AwsLocks, SystemClock>,
+    /// What the schedule does.
+    pub sweeps: Sweeps<DynamoRecords, Archive, SystemClock>,
+}
 
 impl ResumeFunction {
     /// On AWS, as `template.yaml` sets it up.
@@ -33,7 +43,18 @@ impl ResumeFunction {
         let sfn = aws::sfn(&config);
         let fleet = |name| Ok(of_arn(&environment.required(name)?));
         let roles = environment.get(RESUME_ROLE_ARNS).unwrap_or_default().split(',');
-        Ok(Self(Resumes {
+        let days = u32::try_from(environment.number(RESUME_RETENTION_DAYS)?).unwrap_or(u32::MAX);
+        let sweeps = Sweeps {
+            records: DynamoRecords::new(dynamodb.clone(), table.clone()),
+            machines: Archive::new(
+                sfn.clone(),
+                upload::client(&config),
+                environment.required(RESUME_BUCKET)?,
+            ),
+            clock: SystemClock,
+            retention: Duration::from_hours(24) * days,
+        };
+        let resumes = Resumes {
             machines: SfnMachines::new(sfn.clone()),
             lineage: DynamoLineage::new(dynamodb.clone(), table.clone()),
             clones: DynamoClones::new(dynamodb, table),
@@ -47,10 +68,18 @@ impl ResumeFunction {
                     overlap_guard: fleet(OVERLAP_GUARD_ARN)?,
                     others: fleet(ECS_LAUNCH_ARN)?,
                 },
-                roles: roles.map(str::trim).filter(|role| !role.is_empty()).map(str::to_owned).collect(),
-                function: environment.get("AWS_LAMBDA_FUNCTION_NAME").unwrap_or("resume").to_owned(),
+                roles: roles
+                    .map(str::trim)
+                    .filter(|role| !role.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+                function: environment
+                    .get("AWS_LAMBDA_FUNCTION_NAME")
+                    .unwrap_or("resume")
+                    .to_owned(),
             },
-        }))
+        };
+        Ok(Self { resumes, sweeps })
     }
 }
 
@@ -66,15 +95,32 @@ impl Handler for ResumeFunction {
     type Failure = Error;
 
     async fn handle(&self, request: Value, invocation: &Invocation) -> Result<Answer, Error> {
+        let request = match Delivery::read(request)? {
+            Err(request) => request,
+            Ok(Delivery::Sweep) => {
+                invocation.outcome("swept");
+                let swept = within(invocation, self.sweeps.sweep(invocation.deadline)).await;
+                return Ok(Answer::swept(&swept.ok_or_else(Error::slow)??));
+            }
+            Ok(Delivery::Batch(_) | Delivery::Event(_)) => {
+                let why = "is missing: nobody sends events here but the schedule";
+                return Err(BadRequest::new("executionArn", why).into());
+            }
+        };
         let asked = Asked::try_from(parse::<Request>(request.clone())?)?;
         invocation.about(asked.execution.as_str());
         let work = async {
             if !asked.apply {
                 invocation.outcome("planned");
-                let planned = self.0.plan(&asked, None).await?;
-                return Ok(Answer::planned(&asked, &planned, &request, &self.0.settings.function));
+                let planned = self.resumes.plan(&asked, None).await?;
+                return Ok(Answer::planned(
+                    &asked,
+                    &planned,
+                    &request,
+                    &self.resumes.settings.function,
+                ));
             }
-            let (planned, applied) = self.0.apply(&asked, invocation.deadline).await?;
+            let (planned, applied) = self.resumes.apply(&asked, invocation.deadline).await?;
             invocation.outcome(if applied.before { "appliedBefore" } else { "applied" });
             Ok(Answer::applied(&asked, planned.as_ref(), &applied))
         };

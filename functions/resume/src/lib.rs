@@ -15,6 +15,7 @@ pub mod plan;
 pub mod planning;
 pub mod refusal;
 pub mod request;
+pub mod sweep;
 pub mod warning;
 
 use signalbox::lock::AwsLocks;
@@ -73,6 +74,6 @@ impl Reserves for AwsLocks {
         redrive: u32,
         deadline: signalbox::clock::Timestamp,
     ) -> Result<Option<String>, signalbox::lock::Error> {
-        self.session(deadline).reserve(execution, redrive).await
+        Self::reserve(self, execution, redrive, deadline).await
     }
 }

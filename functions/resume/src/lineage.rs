@@ -10,6 +10,7 @@ use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 use signalbox::pipeline::CloneOf;
 
+pub(crate) use dynamo::DAYS;
 pub use dynamo::DynamoLineage;
 
 /// A resume that was begun.
@@ -50,6 +51,12 @@ pub trait Lineage {
     /// The resumes of a run.
     fn of(&self, origin: &ExecutionArn) -> impl Future<Output = Result<Vec<Resume>, CallError>>;
 
-    /// Notes a clone, before it is made: from then on its runs are runs of its pipeline.
-    fn clone_made(&self, clone: &CloneOf, origin: &ExecutionArn) -> impl Future<Output = Result<(), CallError>>;
+    /// Notes a clone that is about to be used: before it is made, and before one of its runs is redriven. From then on its
+    /// runs are runs of its pipeline, and no [`sweep`](crate::sweep) deletes it. `false`: a sweep is about to delete it at
+    /// this moment. `origin`: the run that goes on by it, if it is to be made for that.
+    fn clone_used(
+        &self,
+        clone: &CloneOf,
+        origin: Option<&ExecutionArn>,
+    ) -> impl Future<Output = Result<bool, CallError>>;
 }

@@ -77,8 +77,10 @@ pub enum Making {
 /// What came of starting an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Starting {
-    /// It runs, or ran already.
+    /// It runs.
     Started,
+    /// It ran already, and has ended.
+    Ended,
     /// There is no such state machine (yet).
     NoSuchMachine,
 }

@@ -51,9 +51,9 @@ pub struct Scope {
     /// The last visit of each state that was entered. Of a branch or an iteration that has come to its end, only where the
     /// reader was told to keep it.
     pub visits: BTreeMap<String, Visit>,
-    /// The state that was entered last.
+    /// The state that was entered last, if its visit is kept.
     pub current: Option<String>,
-    /// The region's own variables as they are now.
+    /// The region's own variables as they are now; none of a branch or an iteration whose visits are not kept.
     pub variables: Variables,
     /// The region's output, if it has come to its end.
     pub output: Option<Text>,
@@ -82,7 +82,8 @@ pub struct Visit {
     pub task: Option<Task>,
     /// What the last attempt of a Task answered, before the state made its output of it.
     pub result: Option<Text>,
-    /// What was done in it, if it is a Parallel or an inline Map that began, and did not succeed as a whole.
+    /// What was done in it, if it is a Parallel or an inline Map that began; of one that succeeded as a whole, only where
+    /// the reader was told to keep it.
     pub inside: Inside,
 }
 

@@ -8,18 +8,26 @@
 //! | `regions` | where each region goes on, seen from there |
 //! | `holds` | locks and claims that have to be taken again |
 //! | `strategy` | a redrive or a clone, and why |
-//! | `lists` | what is kept, what runs again, what may have run |
-//! | `warnings` | what to know before it is applied |
+//! | `lists`, `restored`, `paths` | what is kept, what runs again, what may have run; which variables are restored; as paths |
+//! | `transitions` | what it costs at least |
+//! | `warnings`, `told` | what to know before it is applied |
 //! | `shape` | whether another definition fits what was done |
+//! | `seen`, `written` | what was done and what is written, looked up |
 
 mod aim;
 mod facts;
 mod holds;
 mod lists;
+mod paths;
 mod regions;
+mod restored;
+mod seen;
 mod shape;
 mod strategy;
+mod told;
+mod transitions;
 mod warnings;
+mod written;
 
 #[cfg(test)]
 mod tests;
@@ -29,8 +37,11 @@ use std::collections::BTreeMap;
 use signalbox::history::Failed;
 
 pub use facts::{Ask, Called, Facts, Fleets, From, Mode, Origin, Status, Waits};
+pub use holds::Held;
 pub use lists::Lists;
 pub use strategy::Strategy;
+
+use written::Written;
 
 use crate::clone::{Built, Options, build};
 use crate::cut::At;
@@ -52,8 +63,8 @@ pub struct Plan {
     pub lists: Lists,
     /// The names of the variables that are restored, by the region that has them; `""` is the top level.
     pub variables: BTreeMap<String, Vec<String>>,
-    /// What is taken again: each lock's name, or `overlap`, with the state that took it.
-    pub holds: Vec<(String, String)>,
+    /// What is taken again.
+    pub holds: Vec<Held>,
     /// What to know before it is applied.
     pub warnings: Vec<Warning>,
     /// Fewest transitions that it costs.
@@ -65,14 +76,14 @@ pub struct Plan {
 /// Plans how a run goes on.
 pub fn plan(facts: &Facts<'_>, ask: &Ask) -> Result<Plan, Refusal> {
     facts.check(ask)?;
+    let written = Written::of(facts.document);
     let aims = aim::aims(facts, ask)?;
-    let cutter = regions::Cutter::new(facts, ask, &aims);
-    let cut = cutter.top()?;
-    let (strategy, why) = strategy::choose(facts, ask, &aims)?;
+    let mut cut = regions::Cutter::new(facts, ask, &aims, &written).top()?;
+    let holds = holds::named(&cut);
+    let (strategy, why) = strategy::choose(facts, ask, &aims, !holds.is_empty())?;
     if facts.differs {
         shape::check(facts.executed, facts.goes_on_with, &cut)?;
     }
-    let mut warnings = warnings::of(facts, &cut, strategy);
     let built = match strategy {
         Strategy::Redrive => None,
         Strategy::Clone => {
@@ -82,10 +93,12 @@ pub fn plan(facts: &Facts<'_>, ask: &Ask) -> Result<Plan, Refusal> {
                 most_bytes: facts.most_bytes,
             };
             let built = build(facts.document, &cut, &options)?;
-            warnings.extend(built.warnings.iter().cloned());
+            regions::run_whole(&mut cut, &built.run_whole, &mut Vec::new());
             Some(built)
         }
     };
+    let mut warnings = warnings::of(facts, &written, &cut, strategy, built.as_ref());
+    warnings.extend(built.iter().flat_map(|built| built.warnings.iter().cloned()));
     warnings.sort();
     warnings.dedup();
     Ok(Plan {
@@ -97,9 +110,9 @@ pub fn plan(facts: &Facts<'_>, ask: &Ask) -> Result<Plan, Refusal> {
             .as_ref()
             .and_then(|failure| failure.places.first().cloned()),
         lists: lists::of(facts, &cut),
-        variables: lists::variables(&cut),
+        variables: restored::variables(&cut),
         holds: holds::named(&cut),
-        transitions: lists::transitions(facts, &cut, strategy),
+        transitions: transitions::least(facts, &written, &cut, strategy),
         warnings,
         cut,
         built,

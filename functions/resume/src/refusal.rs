@@ -40,6 +40,16 @@ pub enum Refusal {
         /// The Parallel or Map that it stands in.
         container: String,
     },
+    /// The state stands in a Distributed Map, whose iterations are executions of their own.
+    #[error(
+        "from: \"{state}\" stands in the Distributed Map \"{map}\", whose iterations are executions of their own; name \"{map}\" or a state before it, or leave from out"
+    )]
+    InChildren {
+        /// The state.
+        state: String,
+        /// The Distributed Map.
+        map: String,
+    },
     /// The run did not come to the state, so that its input is not known.
     #[error("input: the run did not come to \"{state}\", so what it is to be given is not recorded; say it with input")]
     NeedsInput {
@@ -55,14 +65,12 @@ pub enum Refusal {
         why: String,
     },
     /// It would fail again at once.
-    #[error(
-        "\"{state}\" is a Fail state, which fails again at once; say with from where to go on, for example {candidates}"
-    )]
+    #[error("\"{state}\" is a Fail state, which fails again at once; {instead}")]
     WouldFailAgain {
         /// The Fail state.
         state: String,
-        /// States that the run came through.
-        candidates: String,
+        /// What can be done.
+        instead: String,
     },
     /// What has no output of its own cannot be skipped.
     #[error(
@@ -90,7 +98,7 @@ pub enum Refusal {
     },
     /// A nested execution has to be resumed first.
     #[error(
-        "\"{state}\" waits for the nested execution {child}, which did not succeed: resume that one first, then this one with {{\"from\": \"{state}\", \"skipWithOutput\": <what the state would have given on>}}; or start a new child with {{\"from\": \"{state}\"}}"
+        "\"{state}\" waited for the nested execution {child}: resume that one first, unless it has succeeded, with {{\"executionArn\": \"{child}\"}}, then this one with {{\"from\": \"{state}\", \"skipWithOutput\": <what the state would have given on>}}; or start a new child with {{\"from\": \"{state}\"}}"
     )]
     ChildFirst {
         /// The state.
@@ -132,7 +140,7 @@ impl Refusal {
             Self::NothingFailed => "Resume.NothingFailed",
             Self::NoData { .. } => "Resume.NoData",
             Self::NoSuchState { .. } => "Resume.NoSuchState",
-            Self::NotEntered { .. } => "Resume.NotEntered",
+            Self::NotEntered { .. } | Self::InChildren { .. } => "Resume.NotEntered",
             Self::NeedsInput { .. } => "Resume.NeedsInput",
             Self::Ambiguous { .. } => "Resume.Ambiguous",
             Self::WouldFailAgain { .. } => "Resume.WouldFailAgain",
@@ -157,6 +165,10 @@ impl From<CloneError> for Refusal {
                 wrong: format!("is not there {region}"),
             },
             CloneError::ShapeChanged { state, wrong } => Self::ShapeChanged { state, wrong },
+            CloneError::NoEnd { state } => Self::ShapeChanged {
+                state,
+                wrong: "leads to no end any more, and Step Functions takes no state machine without one".to_owned(),
+            },
             CloneError::CannotSkip { state, kind } => Self::CannotSkip { state, kind },
             CloneError::CannotHold { state, why } => Self::CannotHold { state, why },
             error @ (CloneError::PayloadTooLarge { .. } | CloneError::TooLarge { .. }) => {

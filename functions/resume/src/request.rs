@@ -174,11 +174,17 @@ impl TryFrom<Request> for Asked {
         for (field, words) in [("reason", &request.reason), ("by", &request.by)] {
             let chars = words.as_deref().unwrap_or_default().chars().count();
             if chars > WORDS_CHARS {
-                return Err(BadRequest::new(field, format!("has {chars} characters; it may have {WORDS_CHARS}")));
+                return Err(BadRequest::new(
+                    field,
+                    format!("has {chars} characters; it may have {WORDS_CHARS}"),
+                ));
             }
         }
         if request.plan_hash.is_some() && !request.apply {
-            return Err(BadRequest::new("planHash", "says which plan is to be applied; it goes with \"apply\": true"));
+            return Err(BadRequest::new(
+                "planHash",
+                "says which plan is to be applied; it goes with \"apply\": true",
+            ));
         }
         Ok(Self {
             execution,

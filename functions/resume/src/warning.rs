@@ -67,6 +67,8 @@ codes! {
     FenceNotInData,
     /// A lock or a claim is asked for again in a way that fails, where the original would have been told that it is taken.
     HoldFails,
+    /// What a state took in a branch or an iteration that has ended, and did not give back, is not taken again.
+    HoldLost,
     /// A lock is waited for without the limit that the original works out from its input.
     HoldWithoutLimit,
     /// What a Map iterates over is worked out again, and may be something else this time.

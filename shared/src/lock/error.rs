@@ -181,14 +181,18 @@ fn busy(lock: &LockKey, slots: u32, holder: Option<&(ExecutionArn, Timestamp)>) 
 }
 
 fn lost(run: &ExecutionArn, lock: &LockKey, holder: Option<&(ExecutionArn, Timestamp)>) -> String {
-    let now = match holder {
+    format!(
+        "{} held the lock {lock} when it failed; now that it was redriven the lock is {}",
+        run.name(),
+        by_whom(holder)
+    )
+}
+
+fn by_whom(holder: Option<&(ExecutionArn, Timestamp)>) -> String {
+    match holder {
         Some(holder) => format!("held by {}", for_people(holder)),
         None => "paused by an operator".to_owned(),
-    };
-    format!(
-        "{} held the lock {lock} when it failed; now that it was redriven the lock is {now}",
-        run.name()
-    )
+    }
 }
 
 /// `nightly-1 of orders-nightly since 2026-01-31 04:00:12 UTC. See https://…`
@@ -209,4 +213,13 @@ pub(super) fn lost_on_redrive(
     holder: Option<&(ExecutionArn, Timestamp)>,
 ) -> String {
     lost(run, lock, holder)
+}
+
+/// Why a run that is to be redriven cannot be.
+pub(super) fn taken_since(run: &ExecutionArn, lock: &LockKey, holder: Option<&(ExecutionArn, Timestamp)>) -> String {
+    format!(
+        "{} held the lock {lock} when it failed, which is now {}",
+        run.name(),
+        by_whom(holder)
+    )
 }

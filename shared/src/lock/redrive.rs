@@ -61,7 +61,9 @@ where
             Wish::Open => {
                 let head = self.head_of(&owner.hold.lock).await?;
                 let held = head.as_ref().and_then(|head| head.holders.get(&owner.ticket));
-                match held.filter(|held| held.redrive < redrive) {
+                // What was reserved for this redrive, before it, is its own from now on.
+                let is_older = |held: &&Holder| (held.redrive, held.entered) < (redrive, since);
+                match held.filter(is_older) {
                     Some(held) => self.keep(owner, held, redrive, since).await,
                     None => Ok(true),
                 }
@@ -85,7 +87,13 @@ where
     }
 
     /// The holder's entry says from now on that the run was redriven: an end from before does not free it.
-    async fn raise(&self, owner: &Owner, seen: &Holder, redrive: u32, since: Timestamp) -> Result<bool, Error> {
+    pub(super) async fn raise(
+        &self,
+        owner: &Owner,
+        seen: &Holder,
+        redrive: u32,
+        since: Timestamp,
+    ) -> Result<bool, Error> {
         let raised = Holder {
             redrive,
             entered: since.max(seen.entered),

@@ -172,7 +172,10 @@ where
         }
         let run = self.locks.executions.describe(&holder.execution).await?;
         if let Some(end) = end_of(run.as_ref(), holder, now) {
-            self.end_holder(owner.as_ref(), &hold, ticket, holder, end).await?;
+            match end.redrive < holder.redrive && settled {
+                true => self.unreserve(owner.as_ref(), lock, ticket, holder, end).await?,
+                false => self.end_holder(owner.as_ref(), &hold, ticket, holder, end).await?,
+            }
             return Ok(None);
         }
         match (run, owner) {

@@ -24,12 +24,15 @@ pub struct Alerts {
     pub account: Account,
     /// The name of the function `failure-alert`.
     pub function: String,
+    /// The name of the function `resume`.
+    pub resume: String,
     /// The ARN of the pipeline.
     pub pipeline: String,
     /// What has come by HTTP.
     pub http: Subscriber,
+    /// The fleet's table.
+    pub table: String,
     queue: String,
-    table: String,
     seen: std::sync::Mutex<Vec<Notification>>,
 }
 
@@ -53,6 +56,7 @@ impl Alerts {
         Ok(Self {
             pipeline: account.deploy(pipeline).await?.output("Pipeline")?.to_owned(),
             function: fleet.output("FailureAlertFunctionName")?.to_owned(),
+            resume: fleet.output("ResumeFunctionName")?.to_owned(),
             table: fleet.output("TableName")?.to_owned(),
             queue: account.subscribed_queue(topic, "watcher").await?,
             http,

@@ -18,6 +18,8 @@ pub struct Fleet {
     pub account: Account,
     /// The guard's function name.
     pub guard: String,
+    /// The fleet's table.
+    pub table: String,
     pipelines: local_cloud::stack::Deployed,
 }
 
@@ -37,6 +39,7 @@ impl Fleet {
         let pipelines = account.deploy(pipelines.parameter(GUARD, fleet.output(GUARD)?)).await?;
         Ok(Self {
             guard: fleet.output("OverlapGuardFunctionName")?.to_owned(),
+            table: fleet.output("TableName")?.to_owned(),
             account,
             pipelines,
         })
@@ -145,6 +148,7 @@ impl Asked {
 pub mod alert_storm;
 pub mod alerts;
 pub mod bench;
+pub mod clones;
 pub mod ecs;
 pub mod ecs_bench;
 pub mod ecs_storm;
@@ -152,4 +156,5 @@ pub mod lock;
 pub mod lock_history;
 pub mod lock_storm;
 pub mod policies;
+pub mod resume;
 pub mod storm;

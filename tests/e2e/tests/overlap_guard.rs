@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_sfn::types::ExecutionStatus;
+use e2e::clones::clone_of;
 use e2e::storm::{Weather, storm};
 use e2e::{Asked, FOR_EVER, Fleet};
 use futures_util::future::try_join_all;
@@ -127,6 +128,41 @@ async fn runs_of_versions_and_aliases_are_runs_of_their_pipeline() -> Tested {
         other.refused() && other.says().contains("with older of quiet"),
         "{other:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn runs_in_a_clone_are_runs_of_their_pipeline() -> Tested {
+    let fleet = Fleet::deploy("clones").await?;
+    let clone = clone_of(&fleet.account, &fleet.table, fleet.machine("Guarded")?).await;
+    let ask = async |name: &str, guard: Value| {
+        let input = json!({"seconds": FOR_EVER, "guard": guard});
+        let run = fleet.account.start_execution(&clone, name, &input).await?;
+        fleet.verdict(&run).await
+    };
+    let resumed = ask("resumed", json!({})).await?;
+    assert!(resumed.worked, "{resumed:?}");
+    let refused = fleet.ask("Guarded", "refused", 0, json!({})).await?;
+    let in_the_way = "with resumed of guarded--r-0123456789ab, running since";
+    assert!(refused.refused() && refused.says().contains(in_the_way), "{refused:?}");
+    let newer = json!({"policy": "cancelOlder"});
+    let newer = fleet.ask("Guarded", "newer", FOR_EVER, newer).await?;
+    assert!(newer.worked, "{newer:?}");
+    let stopped = fleet.account.wait_for_execution(&resumed.execution.arn).await?;
+    assert_eq!(stopped.error.as_deref(), Some("OverlapGuard.Cancelled"));
+    let again = ask("again", json!({})).await?;
+    assert!(
+        again.refused() && again.says().contains("with newer of guarded,"),
+        "{again:?}"
+    );
+    // One that never asked is in the way as well.
+    fleet.stop(&newer.execution.arn).await?;
+    let quiet = clone_of(&fleet.account, &fleet.table, fleet.machine("Quiet")?).await;
+    let never = json!({"seconds": FOR_EVER});
+    let never = fleet.account.start_execution(&quiet, "never-asked", &never).await?;
+    let asks = fleet.start("Quiet", "asks", FOR_EVER, json!({})).await?;
+    let refusal = fleet.invoke(&question(&asks)).await.expect_err("older runs");
+    assert!(refusal.error_message.contains(&never), "{refusal:?}");
     Ok(())
 }
 
@@ -331,6 +367,7 @@ async fn every_permission_in_the_template_is_needed() -> Tested {
         "dynamodb:BatchGetItem",
         "dynamodb:GetItem",
         "dynamodb:PutItem",
+        "dynamodb:Query",
         "dynamodb:UpdateItem",
     ];
     let begin = template.find("\n  OverlapGuardFunction:").expect("the function");
@@ -435,7 +472,7 @@ async fn lost_replies_change_nothing() -> Tested {
 
 /// What the function's README says that a run costs.
 #[tokio::test]
-async fn a_run_on_its_own_costs_four_writes_and_one_read() -> Tested {
+async fn a_run_on_its_own_costs_four_writes_one_read_and_one_query() -> Tested {
     let fleet = Fleet::deploy("cost").await?;
     let before = fleet.ask("Guarded", "before", 0, json!({})).await?;
     fleet.account.wait_for_execution(&before.execution.arn).await?;
@@ -448,6 +485,7 @@ async fn a_run_on_its_own_costs_four_writes_and_one_read() -> Tested {
         ("DynamoDB.UpdateItem", 3),
         ("DynamoDB.DeleteItem", 0),
         ("DynamoDB.GetItem", 1),
+        ("DynamoDB.Query", 1),
         ("DynamoDB.BatchGetItem", 0),
         ("States.DescribeExecution", 2),
         ("States.ListExecutions", 1),

@@ -92,6 +92,51 @@ pub fn orders_booked_twice() -> Value {
     json!({"orders": [order("1001", "ana"), order("1002", "bo"), order("1002", "bo")]})
 }
 
+/// Deploys the example `month-end`, with the fleet's lock.
+pub async fn month_end(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
+    account.deploy(with_the_lock(Stack::example("month-end"), fleet)?).await
+}
+
+/// The state machine of the example `month-end`.
+pub fn month_end_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("MonthEndStateMachineArn")
+}
+
+/// The table of the example `month-end`.
+pub fn month_end_ledger(example: &Deployed) -> Result<&str, Error> {
+    example.output("LedgerTableName")
+}
+
+/// An input with which it fails: the invoice of index [`MISTAKEN`] is for an account that is not opened.
+#[must_use]
+pub fn month_end_input() -> Value {
+    let invoice =
+        |invoice: &str, account: &str, amount: u64| json!({"invoice": invoice, "account": account, "amount": amount});
+    json!({
+        "month": "2026-01",
+        "accounts": ["ana", "bo", "cy", "assets"],
+        "depreciation": 40,
+        "invoices": [
+            invoice("1001", "ana", 120),
+            invoice("1002", "bo", 75),
+            invoice("1003", "ana", 30),
+            invoice("1004", "anna", 60),
+            invoice("1005", "cy", 210),
+        ],
+    })
+}
+
+/// The iteration in which it fails.
+pub const MISTAKEN: usize = 3;
+
+/// What that iteration should have been given.
+#[must_use]
+pub fn month_end_invoice() -> Value {
+    let mut invoice = month_end_input()["invoices"][MISTAKEN].take();
+    invoice["account"] = json!("ana");
+    invoice
+}
+
 /// Deploys the example `orders-nightly`, with the fleet's guard.
 pub async fn orders_nightly(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
     const GUARD: &str = "OverlapGuardFunctionArn";
@@ -113,11 +158,14 @@ pub fn orders_nightly_input() -> Value {
 
 /// Deploys the example `warehouse`, with the fleet's lock.
 pub async fn warehouse(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
-    let mut example = Stack::example("warehouse");
+    account.deploy(with_the_lock(Stack::example("warehouse"), fleet)?).await
+}
+
+fn with_the_lock(mut example: Stack, fleet: &Deployed) -> Result<Stack, Error> {
     for function in [ACQUIRE, RELEASE] {
         example = example.parameter(function, fleet.output(function)?);
     }
-    account.deploy(example).await
+    Ok(example)
 }
 
 /// The state machine `stock-import` of the example `warehouse`.

@@ -134,6 +134,8 @@ pub enum Ink {
     Solid,
     /// `░`
     Light,
+    /// `·`
+    Dots,
 }
 
 /// What a colour says.
@@ -250,6 +252,7 @@ fn bar(spans: &[Span], total: Duration, columns: usize, paint: Paint) -> String 
                 format!("{}{}", "█".repeat(end / 8 - begin), PARTS[end % 8])
             }
             Ink::Light => "░".repeat((end / 8).saturating_sub(begin)),
+            Ink::Dots => "·".repeat((end / 8).saturating_sub(begin)),
         };
         bar.push_str(&" ".repeat(begin - at));
         at = begin + blocks.chars().count();
@@ -352,6 +355,34 @@ mod tests {
                 "  import-1  ██████████                                7   0.0 s",
                 "  report-1    ░░░░░░░░███████████                     8   0.8 s",
                 "  import-2      ░░░░░░░░░░░░░░░░░███████████████████  9   1.8 s",
+            ]
+        );
+    }
+
+    #[test]
+    fn draws_what_is_kept() {
+        let span = |from, to, ink| Span {
+            from: Duration::from_millis(from),
+            to: Duration::from_millis(to),
+            ink,
+            tone: Tone::Good,
+        };
+        let line = |name: &str, spans: Vec<Span>| Line {
+            name: name.into(),
+            spans,
+            text: "x".into(),
+            tone: Tone::Good,
+        };
+        let runs = [
+            line("one", vec![span(0, 1000, Ink::Solid), span(2000, 4000, Ink::Dots)]),
+            line("two", vec![span(1000, 2000, Ink::Solid), span(2000, 4000, Ink::Solid)]),
+        ];
+        assert_eq!(
+            lines(&draw(&runs, "", 50, Paint::Plain)),
+            [
+                "       0 s       1 s       2 s       3 s",
+                "  one  ██████████          ····················  x",
+                "  two            ██████████████████████████████  x",
             ]
         );
     }

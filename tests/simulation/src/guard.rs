@@ -15,6 +15,7 @@ use overlap_guard::store::Ruling;
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::executions::Status;
+use signalbox::pipeline::{CloneOf, clone_name};
 use signalbox::simulation::World;
 
 use crate::Trouble;
@@ -81,11 +82,13 @@ pub fn run(scenario: Scenario, seed: u64) -> Result<(), String> {
     let world = World::new(seed, start, Duration::from_millis(40));
     let trouble = Trouble::always(if world.chance(0.5) { 0.05 } else { 0.0 });
     let lag = if world.chance(0.5) { LAG } else { Duration::ZERO };
+    let clones = if world.chance(0.5) { 0.5 } else { 0.0 };
     let model = Rc::new(Model {
         sfn: StepFunctions::new(world.clone(), lag, trouble),
         store: MemoryStore::new(world.clone(), trouble),
         crash: if world.chance(0.5) { 0.03 } else { 0.0 },
         zombies: if world.chance(0.3) { 0.3 } else { 0.0 },
+        clones,
         told: RefCell::default(),
         inside: RefCell::default(),
         broken: RefCell::default(),
@@ -116,6 +119,8 @@ struct Model {
     crash: f64,
     /// Chance that the state gives an invocation up while it goes on.
     zombies: f64,
+    /// Chance that a run goes on in a clone of its state machine: it is a run of the pipeline like any other.
+    clones: f64,
     /// What each question was answered.
     told: RefCell<HashMap<(ExecutionArn, u32, Timestamp), Ruling>>,
     /// The runs that went through, with their ancestors.
@@ -158,9 +163,9 @@ impl Model {
             Policy::Skip
         };
         let runs: Vec<Run> = (0..self.world.number(2..=8))
-            .map(|n| run_of("m", &format!("r{n}"), policy))
+            .map(|n| self.run_of("m", &format!("r{n}"), policy))
             .collect();
-        let first = run_of("m", "before", policy);
+        let first = self.run_of("m", "before", policy);
         let (model, all, earlier) = (Rc::clone(self), runs.clone(), first.clone());
         self.world.spawn(async move {
             let world = &model.world;
@@ -178,7 +183,7 @@ impl Model {
                     // Long after its end, and after another run had the claim.
                     world.sleep(Duration::from_secs(30)).await;
                     model
-                        .work_once(&run_of("m", "between", policy), Duration::from_secs(5))
+                        .work_once(&model.run_of("m", "between", policy), Duration::from_secs(5))
                         .await;
                     world.sleep(LAG).await;
                     model.sfn.redrive(&earlier.arn);
@@ -230,7 +235,7 @@ impl Model {
 
     fn churn(self: &Rc<Self>) -> Ending {
         for n in 0..self.world.number(4..=10) {
-            let run = run_of("m", &format!("r{n}"), Policy::FailNewer);
+            let run = self.run_of("m", &format!("r{n}"), Policy::FailNewer);
             let model = Rc::clone(self);
             let killed = self.world.chance(0.2);
             let starts = self.world.up_to(Duration::from_secs(40));
@@ -287,7 +292,7 @@ impl Model {
         let mut runs = Vec::new();
         for machine in &machines {
             for n in 0..self.world.number(1..=3) {
-                let mut run = run_of(machine, &format!("r{n}"), Policy::FailNewer);
+                let mut run = self.run_of(machine, &format!("r{n}"), Policy::FailNewer);
                 run.also_check = machines
                     .iter()
                     .filter(|other| *other != machine)
@@ -314,7 +319,7 @@ impl Model {
 
     fn cancel_older(self: &Rc<Self>) -> Ending {
         let runs: Vec<Run> = (0..self.world.number(2..=6))
-            .map(|n| run_of("m", &format!("r{n}"), Policy::CancelOlder))
+            .map(|n| self.run_of("m", &format!("r{n}"), Policy::CancelOlder))
             .collect();
         for run in &runs {
             let (model, run) = (Rc::clone(self), run.clone());
@@ -343,7 +348,7 @@ impl Model {
     }
 
     fn family(self: &Rc<Self>) -> Ending {
-        let parent = run_of("m", "parent", Policy::FailNewer);
+        let parent = self.run_of("m", "parent", Policy::FailNewer);
         let model = Rc::clone(self);
         self.world.spawn(async move {
             let world = &model.world;
@@ -353,7 +358,7 @@ impl Model {
                 return;
             }
             for n in 0..world.number(1..=3) {
-                let mut child = run_of("m", &format!("child{n}"), Policy::FailNewer);
+                let mut child = model.run_of("m", &format!("child{n}"), Policy::FailNewer);
                 child.ancestors = vec![parent.arn.clone()];
                 let model = Rc::clone(&model);
                 world.spawn(async move {
@@ -365,7 +370,7 @@ impl Model {
             model.sfn.end(&parent.arn, Status::Over);
         });
         for n in 0..self.world.number(1..=4) {
-            let stranger = run_of("m", &format!("stranger{n}"), Policy::FailNewer);
+            let stranger = self.run_of("m", &format!("stranger{n}"), Policy::FailNewer);
             let model = Rc::clone(self);
             self.world.spawn(async move {
                 model.world.sleep(model.world.up_to(Duration::from_secs(20))).await;
@@ -373,6 +378,30 @@ impl Model {
             });
         }
         Box::new(|| Ok(()))
+    }
+
+    /// A run of the pipeline `machine`: of its machine or, by chance, of one of two clones.
+    fn run_of(&self, machine: &str, name: &str, policy: Policy) -> Run {
+        let pipeline = machine_of(machine);
+        let machine = match self.world.chance(self.clones) {
+            false => machine.to_owned(),
+            true => clone_name(machine, ["000000000000", "aaaaaaaaaaaa"][self.world.number(0..=1)]),
+        };
+        let arn = format!("arn:aws:states:us-east-1:123456789012:execution:{machine}:{name}");
+        let arn = ExecutionArn::parse(&arn).expect("a good ARN");
+        if *arn.machine() != pipeline {
+            self.store.make_clone(CloneOf {
+                machine: arn.machine().clone(),
+                pipeline,
+                made: self.world.now(),
+            });
+        }
+        Run {
+            arn,
+            policy,
+            also_check: Vec::new(),
+            ancestors: Vec::new(),
+        }
     }
 
     /// A whole run: starts, asks, works if it may, ends.
@@ -428,6 +457,7 @@ impl Model {
             let guard = Guard {
                 records: model.store.clone(),
                 claims: model.store.clone(),
+                clones: model.store.clone(),
                 executions: model.sfn.clone(),
                 clock: model.world.clone(),
                 may_stop: true,
@@ -496,16 +526,6 @@ impl Model {
 
     fn breaks(&self, what: String) {
         self.broken.borrow_mut().get_or_insert(what);
-    }
-}
-
-fn run_of(machine: &str, name: &str, policy: Policy) -> Run {
-    let arn = format!("arn:aws:states:us-east-1:123456789012:execution:{machine}:{name}");
-    Run {
-        arn: ExecutionArn::parse(&arn).expect("a good ARN"),
-        policy,
-        also_check: Vec::new(),
-        ancestors: Vec::new(),
     }
 }
 

@@ -74,7 +74,7 @@ const LAG: Duration = Duration::from_secs(5);
 const PROMPT_REDRIVE: Duration = Duration::from_secs(4);
 
 /// Clocks of invocations differ by so much.
-const SKEW: i64 = 200;
+const SKEW: u64 = 200;
 
 /// From then on nothing fails any more.
 const TROUBLE_ENDS: Duration = Duration::from_secs(150);
@@ -237,7 +237,7 @@ impl Model {
     ) -> Invocation<T> {
         let slot = Rc::new(RefCell::new(None));
         let answer = Rc::clone(&slot);
-        let skew = i64::try_from(self.world.number(0..=400)).expect("small") - SKEW;
+        let skew = i64::try_from(self.world.number(0..=400)).expect("small") - SKEW.cast_signed();
         let locks: Protocol = Locks {
             store: self.table.clone(),
             tasks: self.tokens.clone(),

@@ -54,6 +54,7 @@ const LOCK_RS: &str = "shared/src/lock.rs";
 const PROMOTE: &str = "shared/src/lock/promote.rs";
 const REDRIVE: &str = "shared/src/lock/redrive.rs";
 const RELEASE: &str = "shared/src/lock/release.rs";
+const RESERVE: &str = "shared/src/lock/reserve.rs";
 const SETTLE: &str = "shared/src/lock/settle.rs";
 const SWEEP: &str = "shared/src/lock/sweep.rs";
 /// The conditions of the store, which the adapter to DynamoDB writes as expressions.
@@ -282,8 +283,69 @@ pub const LOCK: &[Mutant<Scenario>] = &[
         what: "a run that was redriven before its end was heard of is not marked",
         edits: &[(
             REDRIVE,
-            "match held.filter(|held| held.redrive < redrive) {",
+            "match held.filter(is_older) {",
             "match held.filter(|held| held.redrive > redrive) {",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "reserved-for-no-redrive",
+        what: "what is reserved is freed by the end that was before",
+        edits: &[(
+            RESERVE,
+            "redrive.max(seen.redrive), self.now()",
+            "seen.redrive, self.now()",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "reserved-in-the-wrong-order",
+        what: "it is noted that a run is redriven before the holder's entry says so",
+        edits: &[(
+            RESERVE,
+            "let raised = self.raise(&owner, seen, redrive.max(seen.redrive), self.now()).await?;",
+            "let recorded = self.record_redrive(&owner, redrive).await?;\n                    let raised = recorded && \
+             self.raise(&owner, seen, redrive.max(seen.redrive), self.now()).await?;",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "reserved-for-ever",
+        what: "what was reserved for a redrive that never came is not taken back",
+        edits: &[(
+            SWEEP,
+            "match end.redrive < holder.redrive && settled {",
+            "match settled && false {",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "reserved-for-a-moment",
+        what: "what is reserved is taken back before the redrive may have come",
+        edits: &[(
+            SWEEP,
+            "match end.redrive < holder.redrive && settled {",
+            "match end.redrive < holder.redrive {",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "reserved-while-it-is-lost",
+        what: "a hold that is lost between two looks counts as one that the run does not have",
+        edits: &[(
+            RESERVE,
+            "if self.locks.store.owner(hold).await?.as_ref() == Some(&owner) {",
+            "if self.has_time(MARGIN) {",
+        )],
+        scenario: Scenario::Redrive,
+    },
+    Mutant {
+        name: "redriven-by-another",
+        what: "what is reserved does not become the redriven run's own",
+        edits: &[(
+            REDRIVE,
+            "(held.redrive, held.entered) < (redrive, since);",
+            "(held.redrive, since) < (redrive, since);",
         )],
         scenario: Scenario::Redrive,
     },

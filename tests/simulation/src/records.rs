@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use overlap_guard::store::{Question, Record, Records, Verdict};
-use signalbox::arn::ExecutionArn;
+use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 use signalbox::lock::key::{LockKey, Ticket};
 use signalbox::lock::record::{Head, Holder};
 use signalbox::lock::store::{FreeIf, Freed, Gate, Granting, Heads};
+use signalbox::pipeline::{CloneOf, Clones};
 use signalbox::simulation::World;
 
 use crate::{MemoryTable, Trouble};
@@ -96,11 +97,12 @@ impl Records for MemoryRecords {
     }
 }
 
-/// All that the guard stores: records, and claims, which are holds on locks.
+/// All that the guard stores: records, and claims, which are holds on locks; and what it reads of clones.
 #[derive(Clone)]
 pub struct MemoryStore {
     records: MemoryRecords,
     table: MemoryTable,
+    clones: Rc<RefCell<Vec<CloneOf>>>,
 }
 
 impl MemoryStore {
@@ -110,6 +112,15 @@ impl MemoryStore {
         Self {
             records: MemoryRecords::new(world.clone(), trouble),
             table: MemoryTable::new(world, trouble),
+            clones: Rc::default(),
+        }
+    }
+
+    /// A clone is made, unless it is there.
+    pub fn make_clone(&self, clone: CloneOf) {
+        let mut clones = self.clones.borrow_mut();
+        if clones.iter().all(|known| known.machine != clone.machine) {
+            clones.push(clone);
         }
     }
 }
@@ -130,6 +141,19 @@ impl Records for MemoryStore {
         verdict: &Verdict,
     ) -> Result<Option<Verdict>, CallError> {
         self.records.decide(run, question, verdict).await
+    }
+}
+
+impl Clones for MemoryStore {
+    async fn find(&self, machine: &StateMachineArn) -> Result<Option<CloneOf>, CallError> {
+        let found = |clones: &Vec<CloneOf>| clones.iter().find(|clone| clone.machine == *machine).cloned();
+        self.records.call(|_| found(&self.clones.borrow())).await
+    }
+
+    async fn of(&self, pipeline: &StateMachineArn) -> Result<Vec<CloneOf>, CallError> {
+        let is_of = |clone: &&CloneOf| clone.pipeline == *pipeline;
+        let found = |clones: &Vec<CloneOf>| clones.iter().filter(is_of).rev().cloned().collect();
+        self.records.call(|_| found(&self.clones.borrow())).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Step Functions, as far as the guard and the lock see it: executions that start, end and are redriven, seen with a lag.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ pub struct StepFunctions {
     lag: Duration,
     trouble: Trouble,
     past: Rc<RefCell<BTreeMap<ExecutionArn, Past>>>,
+    deleted: Rc<RefCell<BTreeSet<StateMachineArn>>>,
 }
 
 impl StepFunctions {
@@ -36,6 +37,7 @@ impl StepFunctions {
             lag,
             trouble,
             past: Rc::default(),
+            deleted: Rc::default(),
         }
     }
 
@@ -84,6 +86,11 @@ impl StepFunctions {
             aborted_with: None,
             ..before
         });
+    }
+
+    /// The machine is deleted: its executions are listed no more.
+    pub fn delete(&self, machine: &StateMachineArn) {
+        self.deleted.borrow_mut().insert(machine.clone());
     }
 
     /// How it really is.
@@ -157,6 +164,9 @@ impl Executions for StepFunctions {
 
     async fn running(&self, machine: &StateMachineArn) -> Result<Listed, CallError> {
         self.call(|| {
+            if self.deleted.borrow().contains(machine) {
+                return Listed::NoSuchMachine;
+            }
             let arns: Vec<_> = self
                 .past
                 .borrow()

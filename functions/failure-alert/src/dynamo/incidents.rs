@@ -1,4 +1,4 @@
-//! Incidents: pipelines whose failure was announced, and that have not succeeded since.
+//! Incidents: pipelines whose failure was announced, and that have not succeeded since; and what succeeded in a clone.
 
 use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
@@ -13,21 +13,35 @@ use crate::store::{Begun, Incident};
 /// How long an incident of a pipeline that does not run any more is kept.
 pub const KEPT_DAYS: u32 = 90;
 
+fn key_of_resumed(machine: &StateMachineArn) -> Item {
+    key(pk_of_machine(machine), "RESUMED")
+}
+
 fn key_of_incident(machine: &StateMachineArn) -> Item {
     key(pk_of_machine(machine), "INCIDENT")
 }
 
 impl DynamoStore {
-    pub(super) async fn note_failure(&self, end: &End, opens: bool) -> Result<(), CallError> {
+    pub(super) async fn note_failure(
+        &self,
+        machine: &StateMachineArn,
+        end: &End,
+        opens: bool,
+    ) -> Result<(), CallError> {
         // `last` never goes back: events come in any order.
-        if !self.update_incident(end, opens, true).await? {
-            self.update_incident(end, opens, false).await?;
+        if !self.update_incident(machine, end, opens, true).await? {
+            self.update_incident(machine, end, opens, false).await?;
         }
         Ok(())
     }
 
-    async fn update_incident(&self, end: &End, opens: bool, is_last: bool) -> Result<bool, CallError> {
-        let machine = end.execution.machine();
+    async fn update_incident(
+        &self,
+        machine: &StateMachineArn,
+        end: &End,
+        opens: bool,
+        is_last: bool,
+    ) -> Result<bool, CallError> {
         let mut sets = "ADD #failures :one SET #expires = :expires".to_owned();
         let mut values = bound([(":one", n(1)), (":expires", n(in_days(end.stopped, KEPT_DAYS)))]);
         let condition = match (is_last, opens) {
@@ -55,8 +69,12 @@ impl DynamoStore {
             .transpose()
     }
 
-    pub(super) async fn claim_recovery(&self, success: &Success, now: Timestamp) -> Result<Begun, CallError> {
-        let machine = success.execution.machine();
+    pub(super) async fn claim_recovery(
+        &self,
+        machine: &StateMachineArn,
+        success: &Success,
+        now: Timestamp,
+    ) -> Result<Begun, CallError> {
         let condition = "#last < :stopped AND (attribute_not_exists(#claimed) OR #claimed <= :before)";
         let values = bound([
             (":stopped", at(success.stopped)),
@@ -73,14 +91,34 @@ impl DynamoStore {
         })
     }
 
-    pub(super) async fn end_incident(&self, success: &Success) -> Result<(), CallError> {
+    pub(super) async fn note_resumed(&self, machine: &StateMachineArn, success: &Success) -> Result<(), CallError> {
+        let condition = "attribute_not_exists(#at) OR #at < :at";
+        let values = bound([
+            (":at", at(success.stopped)),
+            (":expires", n(in_days(success.stopped, KEPT_DAYS))),
+        ]);
+        self.update(
+            key_of_resumed(machine),
+            "SET #at = :at, #expires = :expires",
+            condition,
+            values,
+        )
+        .await
+        .map(drop)
+    }
+
+    pub(super) async fn find_resumed(&self, machine: &StateMachineArn) -> Result<Option<Timestamp>, CallError> {
+        let item = self.get(key_of_resumed(machine)).await?;
+        item.map(|item| Reader { api: GET, item: &item }.time("at")).transpose()
+    }
+
+    pub(super) async fn end_incident(&self, machine: &StateMachineArn, success: &Success) -> Result<(), CallError> {
         let condition = "#last < :stopped AND #claimed > :never";
         let values = [
             (":stopped", at(success.stopped)),
             (":never", at(Timestamp::from_millis(0))),
         ];
-        self.delete(key_of_incident(success.execution.machine()), condition, values)
-            .await
+        self.delete(key_of_incident(machine), condition, values).await
     }
 
     pub(super) async fn open_incidents(&self) -> Result<Vec<Incident>, CallError> {

@@ -30,17 +30,18 @@ pub(crate) fn places(alert: &Alert) -> &[Failed] {
     alert.failure.as_ref().map_or(&[], |failure| &failure.places)
 }
 
-/// `orders-nightly failed at Map "Orders"[3] / Task "Charge" (attempt 4 of 4)`.
+/// `orders-nightly failed at Map "Orders"[3] / Task "Charge" (attempt 4 of 4)`; `orders-nightly, resumed, failed at …`.
 pub(crate) fn headline(alert: &Alert) -> String {
     let end = &alert.end;
-    let machine = end.execution.machine().name();
+    let resumed = if alert.is_resumed() { ", resumed," } else { "" };
+    let run = format!("{}{resumed}", alert.pipeline.name());
     let open = match places(alert) {
         [] => String::new(),
         [one] => format!(" while in {one}"),
         several => format!(" with {} states open", several.len()),
     };
     let happened = match end.status {
-        Status::Failed => return format!("{machine} failed{}", at(alert)),
+        Status::Failed => return format!("{run} failed{}", at(alert)),
         Status::TimedOut => "timed out",
         Status::Aborted => match Cancelled::of(end.error.as_deref()) {
             None => "was stopped",
@@ -48,7 +49,7 @@ pub(crate) fn headline(alert: &Alert) -> String {
             Some(Cancelled::NewerRun) => "was stopped for a newer run",
         },
     };
-    format!("{machine} {happened}{open}")
+    format!("{run} {happened}{open}")
 }
 
 fn at(alert: &Alert) -> String {

@@ -35,12 +35,16 @@ pub struct Summary {
 /// A success after failures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
+    /// The pipeline.
+    pub pipeline: StateMachineArn,
     /// The execution that succeeded.
     pub execution: ExecutionArn,
     /// When it did.
     pub at: Timestamp,
     /// How often it was redriven before it did.
     pub redrive: u32,
+    /// Whether it is a run that `resume` let go on in a clone of the pipeline's state machine.
+    pub is_resumed: bool,
     /// When the first of the failures was that it ends.
     pub failing_since: Timestamp,
     /// How many failures it ends.
@@ -83,13 +87,15 @@ impl Summary {
 impl Recovered {
     /// `orders-nightly works again: nightly-42 succeeded at 2026-01-31 06:12 UTC`.
     pub(crate) fn headline(&self) -> String {
-        let redriven = match self.redrive {
-            0 => String::new(),
-            redrive => format!(", redriven {},", times(redrive)),
+        let how = match (self.is_resumed, self.redrive) {
+            (false, 0) => String::new(),
+            (true, 0) => ", resumed,".to_owned(),
+            (false, redrive) => format!(", redriven {},", times(redrive)),
+            (true, redrive) => format!(", resumed and redriven {},", times(redrive)),
         };
         format!(
-            "{} works again: {}{redriven} succeeded at {}",
-            self.execution.machine().name(),
+            "{} works again: {}{how} succeeded at {}",
+            self.pipeline.name(),
             self.execution.name(),
             minute(self.at)
         )
@@ -106,11 +112,12 @@ impl Recovered {
 
     /// What it does not end: a failed execution stays failed.
     pub(crate) fn left(&self) -> Option<&'static str> {
-        match (self.redrive, self.failures) {
-            (0, 0 | 1) => Some("The execution that failed stays failed: redrive it if its work is still wanted."),
-            (0, _) => Some("The executions that failed stay failed: redrive those whose work is still wanted."),
-            (_, 0 | 1) => None,
-            _ => Some("Other executions that failed stay failed: redrive those whose work is still wanted."),
+        let goes_on = self.redrive > 0 || self.is_resumed;
+        match (goes_on, self.failures) {
+            (false, 0 | 1) => Some("The execution that failed stays failed: resume it if its work is still wanted."),
+            (false, _) => Some("The executions that failed stay failed: resume those whose work is still wanted."),
+            (true, 0 | 1) => None,
+            (true, _) => Some("Other executions that failed stay failed: resume those whose work is still wanted."),
         }
     }
 }

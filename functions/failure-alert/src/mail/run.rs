@@ -14,6 +14,12 @@ pub(crate) fn lines(alert: &Alert) -> Vec<String> {
         machine.name(),
         machine.region()
     )];
+    if alert.is_resumed() {
+        let pipeline = alert.pipeline.name();
+        lines.push(format!(
+            "It is a run of {pipeline} that was resumed, in a clone of its state machine."
+        ));
+    }
     lines.push(took(alert));
     lines.extend(since_when(alert));
     lines.extend(locks(alert));
@@ -23,7 +29,9 @@ pub(crate) fn lines(alert: &Alert) -> Vec<String> {
 /// `Ran 4 min 12 s, usually 12 min: …`. The time between an end and a redrive is no time of the run's.
 fn took(alert: &Alert) -> String {
     let end = &alert.end;
-    let usual = alert.past.and_then(|past| past.usual).map(roughly);
+    // A resumed run has only a part to do.
+    let past = alert.past.filter(|_| !alert.is_resumed());
+    let usual = past.and_then(|past| past.usual).map(roughly);
     match (end.started, end.redrive) {
         (Some(started), 0) => {
             let usual = usual.map(|usual| format!(", usually {usual}")).unwrap_or_default();

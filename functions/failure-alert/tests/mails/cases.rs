@@ -73,6 +73,7 @@ fn failed(place: Failed) -> Alert {
             error: error.clone(),
             cause: cause.clone(),
         },
+        pipeline: run(RUN).machine().clone(),
         failure: Some(Failure {
             ended: Ended::Failed,
             error,
@@ -113,6 +114,36 @@ pub(crate) fn alerts() -> Vec<(&'static str, Alert)> {
         ("nothing-known", nothing_known()),
         ("hostile", hostile()),
         ("redriven", redriven()),
+        ("resumed", resumed()),
+        ("resumed-and-stopped", stopped::resumed_and_stopped()),
+        ("nested-deeper", nested_deeper()),
+        ("nested-out-of-reach", nested_out_of_reach()),
+    ]
+}
+
+/// The cases in which it matters that there are no clones.
+pub(crate) fn without_clones() -> Vec<(&'static str, Alert)> {
+    vec![
+        ("no-clones", lambda_with_retries()),
+        ("no-clones-caught", caught()),
+        ("no-clones-fail-state", fail_state()),
+        ("no-clones-runtime", runtime()),
+        ("no-clones-and-no-redrive", nothing_known()),
+    ]
+}
+
+/// The cases in which it matters that there is no `resume`.
+pub(crate) fn without_resume() -> Vec<(&'static str, Alert)> {
+    vec![
+        ("redrive", branch_in_a_map()),
+        ("redrive-nested", nested()),
+        ("redrive-caught", caught()),
+        ("redrive-fail-state", fail_state()),
+        ("redrive-runtime", runtime()),
+        ("redrive-timed-out", stopped::timed_out()),
+        ("redrive-aborted", stopped::aborted_by_a_person()),
+        ("redrive-lock-lost", stopped::lock_lost_on_redrive()),
+        ("redrive-impossible", nothing_known()),
     ]
 }
 
@@ -218,12 +249,12 @@ fn glue() -> Alert {
 
 /// Public for the test of the greatest one.
 pub(crate) fn nested() -> Alert {
-    let inner = "arn:aws:states:eu-west-1:123456789012:execution:charge-orders:0f3e8a52-93a1-4d5e-8b7a-1c2d3e4f5a6b";
+    let inner = "arn:aws:states:eu-west-1:123456789012:execution:orders-charge:0f3e8a52-93a1-4d5e-8b7a-1c2d3e4f5a6b";
     let mut alert = failed(task(
         "Charge all",
         Some("States.TaskFailed"),
         Some(&format!(
-            r#"{{"Cause":"{{\"errorType\":\"PaymentError\",\"errorMessage\":\"no such card\"}}","Error":"PaymentError","ExecutionArn":"{inner}","Input":"{{}}","Name":"0f3e8a52","StateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:charge-orders","Status":"FAILED"}}"#
+            r#"{{"Cause":"{{\"errorType\":\"PaymentError\",\"errorMessage\":\"no such card\"}}","Error":"PaymentError","ExecutionArn":"{inner}","Input":"{{}}","Name":"0f3e8a52","StateMachineArn":"arn:aws:states:eu-west-1:123456789012:stateMachine:orders-charge","Status":"FAILED"}}"#
         )),
     ));
     let mut place = place(
@@ -300,6 +331,34 @@ fn hostile() -> Alert {
     alert.end.execution = run(&format!(
         "arn:aws:states:eu-west-1:123456789012:execution:{machine}:{name}"
     ));
+    alert.pipeline = alert.end.execution.machine().clone();
+    alert
+}
+
+/// The run of a clone.
+fn resumed() -> Alert {
+    let mut alert = lambda_with_retries();
+    let arn = RUN.replace("orders-nightly:", "orders-nightly--r-60303ae22b99:") + "-r-1b4f0e985197";
+    alert.end.execution = run(&arn);
+    alert.input = None;
+    alert
+}
+
+/// A nested execution's own nested one has failed.
+fn nested_deeper() -> Alert {
+    let mut alert = nested();
+    let mut deeper = alert.children[0].clone();
+    deeper.execution = run(RUN.replace("orders-nightly", "orders-bank").as_str());
+    alert.children.push(deeper);
+    alert
+}
+
+/// The nested execution's state machine is not the fleet's.
+fn nested_out_of_reach() -> Alert {
+    let mut alert = nested();
+    alert.children[0].execution = run(&RUN.replace("orders-nightly", "bank"));
+    let path = &mut alert.failure.as_mut().expect("a failure").places[0].path;
+    path.insert(0, step(Kind::Map, "Shops", Some(2)));
     alert
 }
 

@@ -48,9 +48,11 @@ pub(crate) fn summaries() -> Vec<(&'static str, Summary)> {
 /// Successes after failures.
 pub(crate) fn recoveries() -> Vec<(&'static str, Recovered)> {
     let later = Recovered {
+        pipeline: run(RUN).machine().clone(),
         execution: ended("nightly-2026-02-01", "2026-02-01T04:12:00Z").0,
         at: at("2026-02-01T04:12:31Z"),
         redrive: 0,
+        is_resumed: false,
         failing_since: at("2026-01-31T04:04:24Z"),
         failures: 18,
     };
@@ -61,5 +63,22 @@ pub(crate) fn recoveries() -> Vec<(&'static str, Recovered)> {
         failures: 1,
         ..later.clone()
     };
-    vec![("recovered", later), ("recovered-by-redrive", redriven)]
+    let clone = RUN.replace("orders-nightly:", "orders-nightly--r-60303ae22b99:") + "-r-1b4f0e985197";
+    let resumed = Recovered {
+        execution: run(&clone),
+        redrive: 0,
+        is_resumed: true,
+        ..redriven.clone()
+    };
+    let resumed_of_many = Recovered {
+        redrive: 2,
+        failures: 18,
+        ..resumed.clone()
+    };
+    vec![
+        ("recovered", later),
+        ("recovered-by-redrive", redriven),
+        ("recovered-by-resume", resumed),
+        ("recovered-of-many-by-resume", resumed_of_many),
+    ]
 }

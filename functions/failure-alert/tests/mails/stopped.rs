@@ -5,7 +5,7 @@ use std::time::Duration;
 use failure_alert::alert::{Alert, Status};
 use signalbox::history::{Ended, Failed, Failure, Kind};
 
-use super::{at, failed, place, step, task, warehouse};
+use super::{RUN, at, failed, place, run, step, task, warehouse};
 
 /// A run that ended like that with these places open.
 fn open(status: Status, places: Vec<Failed>) -> Alert {
@@ -54,6 +54,15 @@ pub(super) fn aborted_for_a_newer_run() -> Alert {
     let mut alert = open(Status::Aborted, vec![task("Charge", None, None)]);
     alert.end.error = Some("OverlapGuard.Cancelled".to_owned());
     alert.end.cause = Some("nightly-2026-01-31b of orders-nightly took its place. See https://eu-west-1.console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:123456789012:execution:orders-nightly:nightly-2026-01-31b".to_owned());
+    alert
+}
+
+/// The run of a clone, which nobody was in the middle of.
+pub(super) fn resumed_and_stopped() -> Alert {
+    let mut alert = aborted_by_a_person();
+    let arn = RUN.replace("orders-nightly:", "orders-nightly--r-60303ae22b99:");
+    alert.end.execution = run(&arn);
+    alert.failure = None;
     alert
 }
 

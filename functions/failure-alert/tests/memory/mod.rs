@@ -17,8 +17,13 @@ use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::history::Failure;
+use signalbox::pipeline::{CloneOf, Clones};
 
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:orders";
+
+pub(crate) fn pipeline() -> StateMachineArn {
+    StateMachineArn::parse(MACHINE).expect("a good ARN")
+}
 
 pub(crate) fn run(name: &str) -> ExecutionArn {
     ExecutionArn::parse(&format!(
@@ -55,6 +60,7 @@ struct Fate {
     dies: Cell<Option<Dies>>,
     calls: Cell<usize>,
     dead: Cell<bool>,
+    fails: Cell<Option<usize>>,
 }
 
 impl Fate {
@@ -64,6 +70,9 @@ impl Fate {
             return died();
         }
         let call = self.calls.replace(self.calls.get() + 1);
+        if self.fails.get() == Some(call) {
+            return Err(CallError::malformed("test:Call", "it failed"));
+        }
         match self.dies.get() {
             Some(Dies::Before(at)) if at == call => {
                 self.dead.set(true);
@@ -106,6 +115,7 @@ struct Items {
     ends: BTreeMap<String, (End, &'static str, Timestamp)>,
     groups: BTreeMap<String, Group>,
     incidents: BTreeMap<StateMachineArn, (Incident, Option<Timestamp>)>,
+    resumed: BTreeMap<StateMachineArn, Timestamp>,
     swept: BTreeMap<StateMachineArn, Timestamp>,
     cursor: Option<String>,
 }
@@ -186,9 +196,8 @@ impl Store for Memory {
         })
     }
 
-    async fn fails(&self, end: &End, opens: bool) -> Result<(), CallError> {
+    async fn fails(&self, machine: &StateMachineArn, end: &End, opens: bool) -> Result<(), CallError> {
         self.call(|items| {
-            let machine = end.execution.machine();
             if let Some((incident, _)) = items.incidents.get_mut(machine) {
                 incident.failures += 1;
                 incident.last = incident.last.max(end.stopped);
@@ -208,8 +217,8 @@ impl Store for Memory {
         self.call(|items| items.incidents.get(machine).map(|(incident, _)| incident.clone()))
     }
 
-    async fn recovers(&self, success: &Success, now: Timestamp) -> Result<Begun, CallError> {
-        self.call(|items| match items.incidents.get_mut(success.execution.machine()) {
+    async fn recovers(&self, machine: &StateMachineArn, success: &Success, now: Timestamp) -> Result<Begun, CallError> {
+        self.call(|items| match items.incidents.get_mut(machine) {
             Some((incident, claimed)) if incident.last < success.stopped => match claimed {
                 Some(at) if now.since(*at) < CLAIM_LIFE => Begun::Busy,
                 _ => {
@@ -221,9 +230,8 @@ impl Store for Memory {
         })
     }
 
-    async fn recovered(&self, success: &Success) -> Result<(), CallError> {
+    async fn recovered(&self, machine: &StateMachineArn, success: &Success) -> Result<(), CallError> {
         self.call(|items| {
-            let machine = success.execution.machine();
             if items
                 .incidents
                 .get(machine)
@@ -232,6 +240,17 @@ impl Store for Memory {
                 items.incidents.remove(machine);
             }
         })
+    }
+
+    async fn resumed(&self, machine: &StateMachineArn, success: &Success) -> Result<(), CallError> {
+        self.call(|items| {
+            let at = items.resumed.entry(machine.clone()).or_insert(success.stopped);
+            *at = success.stopped.max(*at);
+        })
+    }
+
+    async fn last_resumed(&self, machine: &StateMachineArn) -> Result<Option<Timestamp>, CallError> {
+        self.call(|items| items.resumed.get(machine).copied())
     }
 
     async fn pending(&self, now: Timestamp) -> Result<Vec<End>, CallError> {
@@ -289,11 +308,38 @@ impl Outbox for Told {
     }
 }
 
-/// Step Functions, which knows no more than the events.
+/// Step Functions, which lists what it is told, and knows no more of it than the events; and what is recorded of clones.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Nothing;
+pub(crate) struct Known {
+    listed: Rc<RefCell<Vec<Listed>>>,
+    clones: Rc<RefCell<Vec<CloneOf>>>,
+    fate: Rc<Fate>,
+}
 
-impl Source for Nothing {
+impl Known {
+    /// A run that ended: `None`, it succeeded.
+    pub(crate) fn ended(&self, execution: &ExecutionArn, status: Option<Status>, stopped: Timestamp) {
+        self.listed.borrow_mut().push(Listed {
+            execution: execution.clone(),
+            status,
+            succeeded: status.is_none(),
+            started: stopped,
+            stopped: Some(stopped),
+            redrive: 0,
+        });
+    }
+
+    /// A clone of the pipeline.
+    pub(crate) fn cloned(&self, machine: &StateMachineArn, made: Timestamp) {
+        self.clones.borrow_mut().push(CloneOf {
+            machine: machine.clone(),
+            pipeline: pipeline(),
+            made,
+        });
+    }
+}
+
+impl Source for Known {
     async fn failure(&self, _: &ExecutionArn) -> Result<Option<Failure>, CallError> {
         Ok(None)
     }
@@ -307,26 +353,48 @@ impl Source for Nothing {
 
     async fn list(
         &self,
-        _: &StateMachineArn,
-        _: Option<&'static str>,
+        machine: &StateMachineArn,
+        status: Option<&'static str>,
         _: i32,
         _: Option<String>,
     ) -> Result<Page<Listed>, CallError> {
+        let is_asked = |listed: &&Listed| {
+            let own = listed.status.map_or("SUCCEEDED", Status::name);
+            listed.execution.machine() == machine && status.is_none_or(|asked| asked == own)
+        };
         Ok(Page {
-            entries: Vec::new(),
+            entries: self.listed.borrow().iter().rev().filter(is_asked).cloned().collect(),
             next: None,
         })
     }
 
     async fn machines(&self, _: Option<String>) -> Result<Page<StateMachineArn>, CallError> {
+        let clones = self.clones.borrow().clone().into_iter();
         Ok(Page {
-            entries: vec![StateMachineArn::parse(MACHINE).expect("a good ARN")],
+            entries: [pipeline()]
+                .into_iter()
+                .chain(clones.map(|clone| clone.machine))
+                .collect(),
             next: None,
         })
     }
 }
 
-impl Locks for Nothing {
+impl Clones for Known {
+    async fn find(&self, machine: &StateMachineArn) -> Result<Option<CloneOf>, CallError> {
+        let clones = self.clones.borrow();
+        let found = || clones.iter().find(|clone| clone.machine == *machine).cloned();
+        self.fate.call(found)
+    }
+
+    async fn of(&self, pipeline: &StateMachineArn) -> Result<Vec<CloneOf>, CallError> {
+        let clones = self.clones.borrow();
+        let of = |clone: &&CloneOf| clone.pipeline == *pipeline;
+        self.fate.call(|| clones.iter().rev().filter(of).cloned().collect())
+    }
+}
+
+impl Locks for Known {
     async fn of(&self, _: &ExecutionArn) -> Result<Vec<Lock>, CallError> {
         Ok(Vec::new())
     }
@@ -335,7 +403,7 @@ impl Locks for Nothing {
 /// The alerts of a fleet.
 #[derive(Debug)]
 pub(crate) struct Fleet {
-    pub(crate) alerts: Alerts<Memory, Told, Nothing, Nothing, Hand>,
+    pub(crate) alerts: Alerts<Memory, Told, Known, Known, Known, Hand>,
     pub(crate) clock: Hand,
     fate: Rc<Fate>,
 }
@@ -343,6 +411,10 @@ pub(crate) struct Fleet {
 impl Default for Fleet {
     fn default() -> Self {
         let fate = Rc::<Fate>::default();
+        let known = Known {
+            fate: Rc::clone(&fate),
+            ..Known::default()
+        };
         let clock = Hand(Rc::new(Cell::new(Timestamp::from_millis(1_800_000_000_000))));
         Self {
             alerts: Alerts {
@@ -354,14 +426,16 @@ impl Default for Fleet {
                     messages: Rc::default(),
                     fate: Rc::clone(&fate),
                 },
-                source: Nothing,
-                locks: Nothing,
+                source: known.clone(),
+                locks: known.clone(),
+                clones: known,
                 clock: clock.clone(),
                 settings: Settings {
                     window: Duration::from_mins(15),
                     prefix: String::new(),
                     show_input: false,
                     announce_refusals: false,
+                    resume: None,
                 },
             },
             clock,
@@ -375,6 +449,12 @@ impl Fleet {
     pub(crate) fn dies(&self, dies: Dies) {
         self.fate.calls.set(0);
         self.fate.dies.set(Some(dies));
+    }
+
+    /// The call of this number of the next invocation fails, and those after it do not.
+    pub(crate) fn fails_once(&self, call: usize) {
+        self.fate.calls.set(0);
+        self.fate.fails.set(Some(call));
     }
 
     /// From now on no invocation dies.
@@ -396,6 +476,12 @@ impl Fleet {
     pub(crate) fn subjects(&self) -> Vec<String> {
         let messages = self.alerts.outbox.messages.borrow();
         messages.iter().map(|message| message.subject.clone()).collect()
+    }
+
+    /// The text of the last mail.
+    pub(crate) fn last_text(&self) -> String {
+        let messages = self.alerts.outbox.messages.borrow();
+        messages.last().map(|message| message.text.clone()).unwrap_or_default()
     }
 
     /// How many failures are counted.

@@ -58,6 +58,7 @@ pub(crate) async fn all(store: &impl Store) -> Result<(), CallError> {
     groups(store).await?;
     counting_is_repeatable(store).await?;
     incidents(store).await?;
+    resumed(store).await?;
     recoveries(store).await?;
     marks(store).await
 }
@@ -160,12 +161,12 @@ async fn counting_is_repeatable(store: &impl Store) -> Result<(), CallError> {
 /// Only what is announced opens an incident; its times do not depend on the order of the events.
 async fn incidents(store: &impl Store) -> Result<(), CallError> {
     let name = "incidents";
-    store.fails(&end(name, "counted", 5), false).await?;
+    store.fails(&machine(name), &end(name, "counted", 5), false).await?;
     assert_eq!(store.incident(&machine(name)).await, Ok(None));
-    store.fails(&end(name, "announced", 10), true).await?;
-    store.fails(&end(name, "later", 30), false).await?;
-    store.fails(&end(name, "late", 20), false).await?;
-    store.fails(&end(name, "latest", 40), true).await?;
+    store.fails(&machine(name), &end(name, "announced", 10), true).await?;
+    store.fails(&machine(name), &end(name, "later", 30), false).await?;
+    store.fails(&machine(name), &end(name, "late", 20), false).await?;
+    store.fails(&machine(name), &end(name, "latest", 40), true).await?;
     let expected = Incident {
         machine: machine(name),
         since: after(10),
@@ -179,8 +180,8 @@ async fn incidents(store: &impl Store) -> Result<(), CallError> {
         redrive: 0,
         stopped: after(50),
     };
-    store.recovers(&success, after(50)).await?;
-    store.recovered(&success).await?;
+    store.recovers(&machine(name), &success, after(50)).await?;
+    store.recovered(&machine(name), &success).await?;
     Ok(())
 }
 
@@ -193,30 +194,70 @@ async fn recoveries(store: &impl Store) -> Result<(), CallError> {
         stopped: after(stopped),
     };
     assert_eq!(
-        store.recovers(&success(1), after(1)).await,
+        store.recovers(&machine(name), &success(1), after(1)).await,
         Ok(Begun::Done),
         "nothing failed"
     );
-    store.fails(&end(name, "bad", 10), true).await?;
+    store.fails(&machine(name), &end(name, "bad", 10), true).await?;
     assert_eq!(
-        store.recovers(&success(10), after(20)).await,
+        store.recovers(&machine(name), &success(10), after(20)).await,
         Ok(Begun::Done),
         "it ended before"
     );
-    assert_eq!(store.recovers(&success(11), after(20)).await, Ok(Begun::Mine));
-    assert_eq!(store.recovers(&success(12), after(79)).await, Ok(Begun::Busy));
     assert_eq!(
-        store.recovers(&success(12), after(80)).await,
+        store.recovers(&machine(name), &success(11), after(20)).await,
+        Ok(Begun::Mine)
+    );
+    assert_eq!(
+        store.recovers(&machine(name), &success(12), after(79)).await,
+        Ok(Begun::Busy)
+    );
+    assert_eq!(
+        store.recovers(&machine(name), &success(12), after(80)).await,
         Ok(Begun::Mine),
         "whoever claimed it died"
     );
-    store.fails(&end(name, "worse", 15), false).await?;
-    store.recovered(&success(12)).await?;
+    store.fails(&machine(name), &end(name, "worse", 15), false).await?;
+    store.recovered(&machine(name), &success(12)).await?;
     assert!(store.incident(&machine(name)).await?.is_some(), "it failed since");
-    assert_eq!(store.recovers(&success(16), after(200)).await, Ok(Begun::Mine));
-    store.recovered(&success(16)).await?;
+    assert_eq!(
+        store.recovers(&machine(name), &success(16), after(200)).await,
+        Ok(Begun::Mine)
+    );
+    store.recovered(&machine(name), &success(16)).await?;
     assert_eq!(store.incident(&machine(name)).await, Ok(None));
-    assert_eq!(store.recovers(&success(16), after(300)).await, Ok(Begun::Done));
+    assert_eq!(
+        store.recovers(&machine(name), &success(16), after(300)).await,
+        Ok(Begun::Done)
+    );
+    Ok(())
+}
+
+/// The last success in a clone, in whichever order they are told.
+async fn resumed(store: &impl Store) -> Result<(), CallError> {
+    let name = "resumed";
+    let success = |stopped| Success {
+        execution: run("resumed--r-0123456789ab", "good"),
+        redrive: 0,
+        stopped: after(stopped),
+    };
+    assert_eq!(store.last_resumed(&machine(name)).await, Ok(None));
+    for (stopped, last) in [(20, 20), (10, 20), (20, 20), (30, 30)] {
+        store.resumed(&machine(name), &success(stopped)).await?;
+        assert_eq!(store.last_resumed(&machine(name)).await, Ok(Some(after(last))));
+    }
+    // A run of a clone is in the incident of its pipeline.
+    let bad = end("resumed--r-0123456789ab", "bad", 40);
+    store.fails(&machine(name), &bad, true).await?;
+    let incident = store.incident(&machine(name)).await?;
+    assert_eq!(incident.map(|incident| incident.machine), Some(machine(name)));
+    assert_eq!(store.incident(bad.execution.machine()).await, Ok(None));
+    assert_eq!(
+        store.recovers(&machine(name), &success(50), after(50)).await,
+        Ok(Begun::Mine)
+    );
+    store.recovered(&machine(name), &success(50)).await?;
+    assert_eq!(store.incident(&machine(name)).await, Ok(None));
     Ok(())
 }
 

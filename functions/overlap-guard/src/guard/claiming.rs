@@ -10,14 +10,16 @@ use crate::error::{CANCELLED, Error};
 use crate::request::Policy;
 use crate::store::{Claim, ClaimState, Claims, Records};
 use signalbox::executions::{Execution, Executions};
+use signalbox::pipeline::Clones;
 
 /// Most runs under one claim. DynamoDB takes items of up to 400 KB; a longer list is nobody's plan.
 const MEMBERS_MOST: usize = 100;
 
-impl<R, L, E, C> Guard<R, L, E, C>
+impl<R, L, K, E, C> Guard<R, L, K, E, C>
 where
     R: Records,
     L: Claims,
+    K: Clones,
     E: Executions,
     C: Clock,
 {
@@ -26,7 +28,7 @@ where
         if seen.holder.run == turn.holder.run {
             claim.members.clone_from(&seen.members);
         }
-        if self.claims.replace(turn.me.arn.machine(), seen, &claim).await? {
+        if self.claims.replace(&turn.pipeline, seen, &claim).await? {
             return self.examine(turn, claim).await;
         }
         Ok(Step::Again)
@@ -83,7 +85,7 @@ where
         }
         claim.members.push(turn.holder.clone());
         claim.members.sort();
-        if self.claims.replace(turn.me.arn.machine(), seen, &claim).await? {
+        if self.claims.replace(&turn.pipeline, seen, &claim).await? {
             return self.proceed(turn).await;
         }
         Ok(Step::Again)
@@ -91,42 +93,40 @@ where
 
     /// The run has the claim, pending: is anybody in the way who never asked, or who asked for another pipeline?
     pub(super) async fn examine(&self, turn: &mut Turn<'_>, claim: Claim) -> Result<Step, Error> {
-        let machine = turn.me.arn.machine().clone();
+        let pipeline = turn.pipeline.clone();
         let mut in_the_way = match self.neighbours(turn).await? {
             Neighbours::InTheWay(runs) => runs,
             Neighbours::Undecided { is_older } => {
                 // Two pipelines that check each other: the newer gives way until the older has its verdict, else each
                 // would wait for the other.
                 if is_older {
-                    self.claims.remove(&machine, &claim).await?;
+                    self.claims.remove(&pipeline, &claim).await?;
                 }
                 return Ok(Step::Wait(POLL));
             }
         };
-        in_the_way.extend(self.strays(turn, Whose::Own(&claim)).await?);
-        if turn.ask.policy == Policy::CancelOlder {
-            let mine = |run: &&Execution| *run.arn.machine() == machine && run.is_older_than(&turn.me);
-            let (stop, keep): (Vec<_>, Vec<_>) = in_the_way.iter().partition(mine);
-            if keep.is_empty() && !stop.is_empty() {
-                for run in stop {
-                    self.cancel(turn, run).await?;
-                }
-                return Ok(Step::Wait(SLOW_POLL));
+        let own = self.strays(turn, Whose::Own(&claim)).await?;
+        let may_cancel = turn.ask.policy == Policy::CancelOlder && in_the_way.is_empty();
+        if may_cancel && !own.is_empty() && own.iter().all(|run| run.is_older_than(&turn.me)) {
+            for run in &own {
+                self.cancel(turn, run).await?;
             }
+            return Ok(Step::Wait(SLOW_POLL));
         }
+        in_the_way.extend(own);
         if in_the_way.is_empty() {
             let confirmed = Claim {
                 state: ClaimState::Confirmed,
                 ..claim.clone()
             };
-            if self.claims.replace(&machine, &claim, &confirmed).await? {
+            if self.claims.replace(&pipeline, &claim, &confirmed).await? {
                 return self.proceed(turn).await;
             }
             return Ok(Step::Again);
         }
         sort_by_age(&mut in_the_way);
         in_the_way.dedup();
-        self.claims.remove(&machine, &claim).await?;
+        self.claims.remove(&pipeline, &claim).await?;
         self.refuse(turn, &in_the_way).await
     }
 

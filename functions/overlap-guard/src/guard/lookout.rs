@@ -14,6 +14,7 @@ use crate::request::Policy;
 use crate::sighting::{Sighting, sighting};
 use crate::store::{Claim, ClaimState, Claims, Holder, Records, Ruling};
 use signalbox::executions::{Execution, Executions, Listed, Status};
+use signalbox::pipeline::Clones;
 
 /// How long the record of a run that seems not to have asked is waited for.
 const RECORD_WAIT: Duration = Duration::from_secs(5);
@@ -24,6 +25,18 @@ const LIST_LIFE: Duration = Duration::from_secs(5);
 /// How long Step Functions' answers may lag: an end that is younger may have been followed by a redrive already, and an
 /// execution that is not known may only just have started.
 const SETTLED: Duration = Duration::from_secs(10);
+
+/// Most clones of a pipeline whose executions are listed, those made last first: each costs one `ListExecutions`. Their
+/// runs ask like all others: the claim speaks for all but those that were redriven, or never asked.
+pub const CLONES_LISTED: usize = 20;
+
+/// A running execution, as it was listed.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    run: Execution,
+    /// The pipeline that it is a run of.
+    pipeline: StateMachineArn,
+}
 
 /// Where to look for runs that never asked.
 #[derive(Clone, Copy)]
@@ -51,18 +64,19 @@ pub(super) enum Standing {
     Unsure,
 }
 
-impl<R, L, E, C> Guard<R, L, E, C>
+impl<R, L, K, E, C> Guard<R, L, K, E, C>
 where
     R: Records,
     L: Claims,
+    K: Clones,
     E: Executions,
     C: Clock,
 {
     /// Who is in the way in the pipelines of `alsoCheck`: by their claims, and by having never asked.
     pub(super) async fn neighbours(&self, turn: &mut Turn<'_>) -> Result<Neighbours, Error> {
         let mut in_the_way = Vec::new();
-        for machine in &turn.ask.also_check {
-            let Some(claim) = self.claims.read(machine).await? else {
+        for (_, pipeline) in turn.also_check.clone() {
+            let Some(claim) = self.claims.read(&pipeline).await? else {
                 continue;
             };
             if is_family(turn, &claim) {
@@ -74,9 +88,9 @@ where
                 (Standing::Running(running), ClaimState::Confirmed) => in_the_way.push(running),
                 (Standing::Running(running), ClaimState::Pending) => {
                     if self.clock.now().since(claim.changed) > PENDING_LIFE {
-                        self.claims.remove(machine, &claim).await?;
+                        self.claims.remove(&pipeline, &claim).await?;
                     }
-                    turn.waiting_for = format!("{name} of {} is being decided", machine.name());
+                    turn.waiting_for = format!("{name} of {} is being decided", pipeline.name());
                     return Ok(Neighbours::Undecided {
                         is_older: running.is_older_than(&turn.me),
                     });
@@ -87,7 +101,7 @@ where
                 }
             }
         }
-        if !turn.ask.also_check.is_empty() {
+        if !turn.also_check.is_empty() {
             in_the_way.extend(self.strays(turn, Whose::Neighbours).await?);
         }
         Ok(Neighbours::InTheWay(in_the_way))
@@ -96,13 +110,12 @@ where
     /// The running executions that no claim speaks for: at most [`LISTED_MOST`], unless all are to be stopped.
     pub(super) async fn strays(&self, turn: &mut Turn<'_>, whose: Whose<'_>) -> Result<Vec<Execution>, Error> {
         let began = self.clock.now();
-        let mut unclear = self.list(turn).await?;
-        unclear.retain(|run| match whose {
-            Whose::Own(claim) => {
-                run.arn.machine() == turn.me.arn.machine() && claim.members.iter().all(|member| member.run != run.arn)
-            }
-            Whose::Neighbours => run.arn.machine() != turn.me.arn.machine(),
+        let mut listed = self.list(turn).await?;
+        listed.retain(|Seen { run, pipeline }| match whose {
+            Whose::Own(claim) => *pipeline == turn.pipeline && claim.members.iter().all(|member| member.run != run.arn),
+            Whose::Neighbours => *pipeline != turn.pipeline,
         });
+        let mut unclear: Vec<Execution> = listed.into_iter().map(|seen| seen.run).collect();
         let mut suspects = Vec::new();
         loop {
             let runs: Vec<ExecutionArn> = unclear.iter().map(|run| run.arn.clone()).collect();
@@ -144,34 +157,71 @@ where
     }
 
     /// Every running execution of the run's own pipeline and those that it also checks, without itself and its ancestors.
-    async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Execution>, Error> {
+    async fn list(&self, turn: &mut Turn<'_>) -> Result<Vec<Seen>, Error> {
         let now = self.clock.now();
         if let Some((at, listed)) = &turn.listed
             && now.since(*at) < LIST_LIFE
         {
             return Ok(listed.clone());
         }
-        let mut all = Vec::new();
-        let also = turn.ask.also_check.iter().enumerate();
-        let own = (None, turn.me.arn.machine());
-        for (at, machine) in std::iter::once(own).chain(also.map(|(at, machine)| (Some(at), machine))) {
-            all.extend(self.list_one(at, machine).await?);
+        let mut all = self.list_pipeline(turn, &turn.pipeline, None).await?;
+        for (at, pipeline) in &turn.also_check {
+            all.extend(self.list_pipeline(turn, pipeline, Some(*at)).await?);
         }
-        all.retain(|run| run.arn != turn.me.arn && !turn.ask.ignore_ancestors.contains(&run.arn));
+        all.retain(|seen| seen.run.arn != turn.me.arn && !turn.ask.ignore_ancestors.contains(&seen.run.arn));
         turn.listed = Some((now, all.clone()));
         Ok(all)
     }
 
-    async fn list_one(&self, also: Option<usize>, machine: &StateMachineArn) -> Result<Vec<Execution>, Error> {
+    /// The running executions of a pipeline, of its machine and its clones; `named`: its place in `alsoCheck`.
+    async fn list_pipeline(
+        &self,
+        turn: &Turn<'_>,
+        pipeline: &StateMachineArn,
+        named: Option<usize>,
+    ) -> Result<Vec<Seen>, Error> {
+        let mine = turn.me.arn.machine();
+        let mut machines = vec![pipeline.clone()];
+        // Its own clone, whether it is found or not.
+        if *pipeline == turn.pipeline && mine != pipeline {
+            machines.push(mine.clone());
+        }
+        let clones = self.clones.of(pipeline).await?;
+        if clones.len() > CLONES_LISTED {
+            tracing::warn!(stateMachineArn = %pipeline, clones = clones.len(), "only some of the clones are listed");
+        }
+        let clones = clones.into_iter().map(|clone| clone.machine).take(CLONES_LISTED);
+        machines.extend(clones.filter(|clone| clone != mine));
+        let mut all = Vec::new();
+        for machine in machines {
+            let named = named.filter(|_| machine == *pipeline);
+            for run in self.list_one(&machine, named, machine == *mine).await? {
+                let pipeline = pipeline.clone();
+                all.push(Seen { run, pipeline });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The running executions of one machine, which may be named in `alsoCheck`, or be that of the run that asks.
+    async fn list_one(
+        &self,
+        machine: &StateMachineArn,
+        named: Option<usize>,
+        is_mine: bool,
+    ) -> Result<Vec<Execution>, Error> {
         let wrong = match self.executions.running(machine).await? {
             Listed::Running(running) => return Ok(running),
+            // The original of a clone, or another clone: it was deleted, and its runs with it.
+            Listed::NoSuchMachine if named.is_none() && !is_mine => return Ok(Vec::new()),
             Listed::NoSuchMachine => "does not exist",
             Listed::Express => "is EXPRESS, and Step Functions does not list its executions; it cannot be guarded",
         };
-        Err(match also {
-            Some(at) => BadRequest::new(format!("alsoCheck[{at}]"), format!("{machine} {wrong}")).into(),
+        let problem = format!("{machine} {wrong}");
+        Err(match named {
+            Some(at) => BadRequest::new(format!("alsoCheck[{at}]"), problem).into(),
             // A machine that was deleted while its run goes on: who else runs is unknown.
-            None => CallError::malformed("states:ListExecutions", format!("{machine} {wrong}")).into(),
+            None => CallError::malformed("states:ListExecutions", problem).into(),
         })
     }
 

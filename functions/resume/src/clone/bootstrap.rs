@@ -34,11 +34,12 @@ pub(super) fn giving(language: QueryLanguage, value: &Value, state: &str, what: 
     }
     Ok(match (language, value) {
         // A `Result` that is null may be taken for none at all, and the input would be passed on.
-        (QueryLanguage::JsonPath, Value::Null) => {
-            pass([("Result", json!({KEY: null})), ("OutputPath", json!(format!("$.{KEY}")))])
-        }
+        (QueryLanguage::JsonPath, Value::Null) => pass([
+            ("Result", json!({KEY: null})),
+            ("OutputPath", json!(format!("$.{KEY}"))),
+        ]),
         (QueryLanguage::JsonPath, value) => pass([("Result", value.clone())]),
-        (QueryLanguage::Jsonata, value) => pass([("Output", literal_or_null(value))]),
+        (QueryLanguage::Jsonata, value) => pass([("Output", output(value))]),
     })
 }
 
@@ -81,13 +82,22 @@ fn by_path(part: Vec<(&str, &Value)>) -> Fields {
         && !value.is_null()
     {
         // On its own it is no larger than it was as a variable. Null is small: see `giving`.
-        return pass([("Result", (*value).clone()), ("Assign", json!({format!("{name}.$"): "$"}))]);
+        return pass([
+            ("Result", (*value).clone()),
+            ("Assign", json!({format!("{name}.$"): "$"})),
+        ]);
     }
     // A name may have letters of any language, which a path takes in brackets at best.
-    let is_plain = part.iter().all(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+    let is_plain = part
+        .iter()
+        .all(|(name, _)| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
     let (mut result, mut assign) = (Fields::new(), Fields::new());
     for (number, (name, value)) in part.into_iter().enumerate() {
-        let key = if is_plain { name.to_owned() } else { format!("{KEY}{number}") };
+        let key = if is_plain {
+            name.to_owned()
+        } else {
+            format!("{KEY}{number}")
+        };
         assign.insert(format!("{name}.$"), json!(format!("$.{key}")));
         result.insert(key, value.clone());
     }
@@ -106,6 +116,26 @@ fn pass<const N: usize>(fields: [(&str, Value); N]) -> Fields {
     [("Type".to_owned(), json!("Pass"))].into_iter().chain(fields).collect()
 }
 
+/// An `Output`. It takes any value, but not every validator knows that it need be no object: what can be said by an
+/// expression is. Numbers of an expression are doubles, and a minus is an operator.
+fn output(value: &Value) -> Value {
+    let expression = match value {
+        Value::Array(_) | Value::Object(_) => return literal(value),
+        Value::Number(number) if !is_exact(number) => return value.clone(),
+        Value::String(text) => quoted(text),
+        value => value.to_string(),
+    };
+    Value::String(format!("{{% {expression} %}}"))
+}
+
+/// Whether an expression has the same number as JSON.
+fn is_exact(number: &serde_json::Number) -> bool {
+    match number.as_u64() {
+        Some(integer) => integer <= 1 << 53,
+        None => number.as_f64().is_some_and(|double| number.is_f64() && double > 0.0),
+    }
+}
+
 /// A field that is null may be taken for one that is not there.
 fn literal_or_null(value: &Value) -> Value {
     match value {
@@ -115,12 +145,11 @@ fn literal_or_null(value: &Value) -> Value {
 }
 
 /// What a `JSONata` field has to say so that it is `value`. AWS evaluates a string that begins with `{%` and ends with
-/// `%}`, and refuses one that has one of them alone: any string with either is written as an expression.
+/// `%}`, and refuses one that has one of them alone: any string with either is written as an expression. So are strings that
+/// validators trip over, an empty one and one of several lines.
 pub(super) fn literal(value: &Value) -> Value {
     match value {
-        Value::String(text) if text.contains("{%") || text.contains("%}") => {
-            Value::String(format!("{{% {} %}}", quoted(text)))
-        }
+        Value::String(text) if is_special(text) => Value::String(format!("{{% {} %}}", quoted(text))),
         Value::Array(items) => items.iter().map(literal).collect(),
         Value::Object(fields) => {
             let fields = fields.iter().map(|(key, value)| (key.clone(), literal(value)));
@@ -128,6 +157,10 @@ pub(super) fn literal(value: &Value) -> Value {
         }
         value => value.clone(),
     }
+}
+
+fn is_special(text: &str) -> bool {
+    text.is_empty() || text.contains("{%") || text.contains("%}") || text.contains(['\n', '\r', '\u{2028}', '\u{2029}'])
 }
 
 /// A string literal of `JSONata`: JSON's escapes, and none of its own. With `%` as an escape no `%}` is in it.

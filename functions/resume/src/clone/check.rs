@@ -65,7 +65,8 @@ impl Check {
 
 /// The same to the last character: as numbers 0.0 and -0.0 would be equal.
 fn same(one: &Value, other: &Value) -> bool {
-    one.to_string() == other.to_string()
+    let (one, other) = (one.to_string(), other.to_string());
+    one == other
 }
 
 fn text<'v>(fields: &'v Fields, field: &str) -> Option<&'v str> {

@@ -29,7 +29,7 @@ pub(super) struct Use {
 }
 
 /// Every expression in the fields of a state that are its own.
-pub(super) fn of_state<'s>(state: &'s super::Fields, language: QueryLanguage) -> Vec<&'s str> {
+pub(super) fn of_state(state: &super::Fields, language: QueryLanguage) -> Vec<&str> {
     let mut found = Vec::new();
     for (field, value) in state {
         let is_data = language == QueryLanguage::JsonPath && field == "Result";
@@ -183,10 +183,13 @@ fn is_name(c: char) -> bool {
 mod tests {
     use super::*;
 
-    use QueryLanguage::{Jsonata, JsonPath};
+    use QueryLanguage::{JsonPath, Jsonata};
 
     fn paths(expression: &str, language: QueryLanguage) -> Vec<String> {
-        context(expression, language).into_iter().map(|found| found.path).collect()
+        context(expression, language)
+            .into_iter()
+            .map(|found| found.path)
+            .collect()
     }
 
     #[test]
@@ -197,14 +200,26 @@ mod tests {
             ("$$['Execution']['Id']", JsonPath, vec![""]),
             ("$$.Map.Item.Value[0]", JsonPath, vec!["Map.Item.Value"]),
             ("$$.Execution['Id']", JsonPath, vec!["Execution"]),
-            ("States.Format('$$.X {}', $$.Execution.Name, $.a)", JsonPath, vec!["Execution.Name"]),
-            (r"States.Format('it\'s $$.X', $$.State.Name)", JsonPath, vec!["State.Name"]),
+            (
+                "States.Format('$$.X {}', $$.Execution.Name, $.a)",
+                JsonPath,
+                vec!["Execution.Name"],
+            ),
+            (
+                r"States.Format('it\'s $$.X', $$.State.Name)",
+                JsonPath,
+                vec!["State.Name"],
+            ),
             ("$.a.b", JsonPath, vec![]),
             (" $states.context.Execution.Id ", Jsonata, vec!["Execution.Id"]),
             ("$states.context", Jsonata, vec![""]),
             ("$states.contexts.x", Jsonata, vec![]),
             ("'$states.context.X' & \"$states.context.Y\"", Jsonata, vec![]),
-            (r#""a\"$states.context.X" & $states.context.State.Name"#, Jsonata, vec!["State.Name"]),
+            (
+                r#""a\"$states.context.X" & $states.context.State.Name"#,
+                Jsonata,
+                vec!["State.Name"],
+            ),
             ("/* it's $states.context.X */ $states.context.Y", Jsonata, vec!["Y"]),
             ("/* $states.context.X", Jsonata, vec![]),
         ] {
@@ -233,13 +248,21 @@ mod tests {
     fn context_alone_is_the_same_everywhere() {
         for (expression, language, alone) in [
             ("$$.Execution.Id", JsonPath, true),
-            ("States.Format('{}-{}', $$.Execution.Name, $$.State.Name)", JsonPath, true),
+            (
+                "States.Format('{}-{}', $$.Execution.Name, $$.State.Name)",
+                JsonPath,
+                true,
+            ),
             ("States.Format('{}', $$.Execution.Name, $.id)", JsonPath, false),
             ("States.Format('{}', $$.Execution.Name, $name)", JsonPath, false),
             ("$.id", JsonPath, false),
             ("States.UUID()", JsonPath, false),
             ("$states.context.Execution.Id", Jsonata, true),
-            ("$substringAfter($states.context.Execution.Id, ':') & '$x'", Jsonata, true),
+            (
+                "$substringAfter($states.context.Execution.Id, ':') & '$x'",
+                Jsonata,
+                true,
+            ),
             ("$states.context.Execution.Id & $states.input.x", Jsonata, false),
             ("$states.context.Execution.Id & $lock", Jsonata, false),
             ("$states.input.x", Jsonata, false),

@@ -247,14 +247,11 @@ impl Taker<'_> {
             };
             copy.remove(path_field);
             copy.remove(limit);
-            match found {
-                Some(seconds) => {
-                    copy.insert(limit.to_owned(), seconds);
-                }
-                None => {
-                    let text = format!("Its {limit} comes from its input, which is another by now: its copy has none.");
-                    changes.push((Code::HoldWithoutLimit, text));
-                }
+            if let Some(seconds) = found {
+                copy.insert(limit.to_owned(), seconds);
+            } else {
+                let text = format!("Its {limit} comes from its input, which is another by now: its copy has none.");
+                changes.push((Code::HoldWithoutLimit, text));
             }
         }
     }
@@ -277,7 +274,9 @@ impl Taker<'_> {
                 (lands, path.is_some())
             }
             QueryLanguage::Jsonata => {
-                let output = copy.get("Output").map(|output| expression::of_template(output, self.language));
+                let output = copy
+                    .get("Output")
+                    .map(|output| expression::of_template(output, self.language));
                 let asks = |text: &&str| expression::asks_for_result(text, self.language);
                 (false, output.is_none_or(|output| output.iter().any(asks)))
             }
@@ -305,7 +304,9 @@ impl Taker<'_> {
 
 fn has_path_key(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.ends_with(".$") || has_path_key(value)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| key.ends_with(".$") || has_path_key(value)),
         Value::Array(items) => items.iter().any(has_path_key),
         _ => false,
     }
@@ -315,14 +316,16 @@ fn has_path_key(value: &Value) -> bool {
 fn at_path<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
     let names = path.strip_prefix('$')?;
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ');
-    names.split('.').skip(1).try_fold(
-        value,
-        |value, name| match !name.is_empty() && name.chars().all(is_plain) {
-            true => value.as_object()?.get(name),
-            false => None,
-        },
-    )
-    .filter(|_| names.is_empty() || names.starts_with('.'))
+    names
+        .split('.')
+        .skip(1)
+        .try_fold(value, |value, name| {
+            match !name.is_empty() && name.chars().all(is_plain) {
+                true => value.as_object()?.get(name),
+                false => None,
+            }
+        })
+        .filter(|_| names.is_empty() || names.starts_with('.'))
 }
 
 #[cfg(test)]

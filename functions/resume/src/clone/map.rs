@@ -44,6 +44,7 @@ impl Builder<'_> {
             return false;
         };
         self.maps_run_whole.insert(name.to_owned());
+        self.run_whole.insert(scope.path.clone());
         self.warn(Code::MapRunsAgain, name, why.text());
         true
     }
@@ -124,7 +125,12 @@ impl Builder<'_> {
 
     /// Notes what the definition would save if this Map ran again as a whole.
     fn measure(&mut self, state: &Fields, built: &Fields, scope: &Scope, copy: bool, saved_before: usize) {
-        let len = |state: &Fields| state.iter().map(|(field, value)| field.len() + 4 + json_len(value)).sum::<usize>();
+        let len = |state: &Fields| {
+            state
+                .iter()
+                .map(|(field, value)| field.len() + 4 + json_len(value))
+                .sum::<usize>()
+        };
         let whole = if copy { 0 } else { len(state) };
         let saved = len(built).saturating_sub(whole);
         self.partial.push(Partial {
@@ -138,11 +144,14 @@ impl Builder<'_> {
 /// Has the Map give each iteration its index beside what it gives it now.
 fn wrap(state: &mut Fields, language: QueryLanguage, processor: &str) {
     // The old field goes with the old processor, unless the Map says something else.
-    let default = if processor == "Iterator" { "Parameters" } else { "ItemSelector" };
-    let present = ["ItemSelector", "Parameters"].into_iter();
+    let default = if processor == "Iterator" {
+        "Parameters"
+    } else {
+        "ItemSelector"
+    };
+    let mut present = ["ItemSelector", "Parameters"].into_iter();
     let field = present
-        .filter(|field| state.get(*field).is_some_and(|selector| !selector.is_null()))
-        .next()
+        .find(|field| state.get(*field).is_some_and(|selector| !selector.is_null()))
         .unwrap_or(default);
     let selector = state.remove(field).filter(|selector| !selector.is_null());
     let wrapped = match (language, selector) {

@@ -135,7 +135,13 @@ mod tests {
 
     #[test]
     fn generations_do_not_pile_up_in_a_name() {
-        let mut names = names(&["Both (resumed)", "Both (resumed 2)", "Order (paid 2)", "(kept)", "Both (2)"]);
+        let mut names = names(&[
+            "Both (resumed)",
+            "Both (resumed 2)",
+            "Order (paid 2)",
+            "(kept)",
+            "Both (2)",
+        ]);
         let mut free = |state: &str, is_for| names.free(state, is_for);
         assert_eq!(free("Both (resumed)", For::Resumed), "Both (resumed 3)");
         assert_eq!(free("Both (resumed 2)", For::Input), "Both (input)");

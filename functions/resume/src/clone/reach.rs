@@ -29,10 +29,25 @@ pub(super) fn from<'s>(states: &'s Fields, starts: impl IntoIterator<Item = &'s 
     let mut reached = HashSet::new();
     while let Some(name) = open.pop() {
         if reached.insert(name) {
-            open.extend(states.get(name).and_then(Value::as_object).into_iter().flat_map(successors));
+            open.extend(
+                states
+                    .get(name)
+                    .and_then(Value::as_object)
+                    .into_iter()
+                    .flat_map(successors),
+            );
         }
     }
     reached
+}
+
+/// Whether a region has a state that ends it.
+pub(super) fn has_end(states: &Fields) -> bool {
+    let is_end = |state: &Value| {
+        let kind = state.get("Type").and_then(Value::as_str);
+        matches!(kind, Some("Succeed" | "Fail")) || state.get("End") == Some(&Value::Bool(true))
+    };
+    states.values().any(is_end)
 }
 
 /// Leaves out what cannot be reached from `start`.
@@ -69,5 +84,10 @@ mod tests {
         assert_eq!(reached("G"), "ABCDEFG");
         prune(&mut states, "B");
         assert_eq!(states.keys().cloned().collect::<String>(), "BCDE");
+        assert!(has_end(&states));
+        states.retain(|name, _| matches!(name.as_str(), "B" | "F"));
+        assert!(!has_end(&states));
+        states.insert("H".to_owned(), json!({"Type": "Pass", "End": true}));
+        assert!(has_end(&states));
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Builder<'b> {
     /// How many bytes fewer the definition would be if the Maps that are finished so far ran again as a whole.
     pub(super) saved: usize,
     pub(super) maps_run_whole: BTreeSet<String>,
+    /// The same by where they stand.
+    pub(super) run_whole: BTreeSet<Path>,
     pub(super) warnings: BTreeSet<Warning>,
 }
 
@@ -64,6 +66,7 @@ impl<'b> Builder<'b> {
             partial: Vec::new(),
             saved: 0,
             maps_run_whole: BTreeSet::new(),
+            run_whole: BTreeSet::new(),
             warnings: BTreeSet::new(),
         }
     }
@@ -94,8 +97,14 @@ impl<'b> Builder<'b> {
     /// The region that goes on at a state.
     pub(super) fn going_on(&mut self, mut region: Fields, at: &At, scope: &Scope) -> Result<Fields, CloneError> {
         let mut states = take_states(&mut region);
+        let could_end = reach::has_end(&states);
         let start = self.enter(&mut states, at, scope)?;
         reach::prune(&mut states, &start);
+        if could_end && !reach::has_end(&states) {
+            return Err(CloneError::NoEnd {
+                state: at.state.clone(),
+            });
+        }
         region.insert("StartAt".to_owned(), Value::String(start));
         region.insert("States".to_owned(), Value::Object(states));
         Ok(region)
@@ -182,7 +191,11 @@ impl<'b> Builder<'b> {
                 match self.changed(&state, at, scope, again)? {
                     None => Then::Next(target),
                     Some(changed) => {
-                        let name = if again { self.free(&target, For::Resumed) } else { target };
+                        let name = if again {
+                            self.free(&target, For::Resumed)
+                        } else {
+                            target
+                        };
                         states.insert(name.clone(), Value::Object(changed));
                         Then::Next(name)
                     }
@@ -195,13 +208,7 @@ impl<'b> Builder<'b> {
 
     /// What becomes of the state at which a region goes on; `None` if it runs as it is written. As a copy, the states in it
     /// have names of their own.
-    fn changed(
-        &mut self,
-        state: &Fields,
-        at: &At,
-        scope: &Scope,
-        copy: bool,
-    ) -> Result<Option<Fields>, CloneError> {
+    fn changed(&mut self, state: &Fields, at: &At, scope: &Scope, copy: bool) -> Result<Option<Fields>, CloneError> {
         let is_fresh = |region: &Region| *region == Region::Fresh;
         let changed = match &at.run {
             Run::Whole | Run::Skipped { .. } => None,
@@ -250,7 +257,7 @@ impl<'b> Builder<'b> {
     }
 }
 
-impl<'s> Scope<'s> {
+impl Scope<'_> {
     /// The state that the definition calls `name`, and what it is called here.
     fn state<'n>(&'n self, states: &'n Fields, name: &'n str) -> Result<(&'n str, &'n Fields), CloneError> {
         let present = self.renamed.get(name).map_or(name, String::as_str);
@@ -284,7 +291,10 @@ fn after(state: &Fields, name: &str) -> Result<Then, CloneError> {
 }
 
 fn has_entries(state: &Fields, field: &str) -> bool {
-    state.get(field).and_then(Value::as_array).is_some_and(|entries| !entries.is_empty())
+    state
+        .get(field)
+        .and_then(Value::as_array)
+        .is_some_and(|entries| !entries.is_empty())
 }
 
 /// Holds a state to its type: the run went through one of this type.

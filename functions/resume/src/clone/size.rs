@@ -39,6 +39,7 @@ pub(super) struct Draft {
     pub(super) copies: BTreeMap<String, String>,
     pub(super) injected: HashSet<String>,
     pub(super) maps_run_whole: BTreeSet<String>,
+    pub(super) run_whole: BTreeSet<Path>,
     pub(super) warnings: BTreeSet<Warning>,
 }
 
@@ -49,6 +50,9 @@ const EVENTS_OF_KEPT: usize = 6;
 ///
 /// Source: Step Functions service quotas, "Maximum execution history size" (25,000 events).
 const EVENTS_MOST: usize = 20_000;
+
+/// How far off, in bytes, a guess may be of what a Map saves: within this it is built to see.
+const ABOUT_BYTES: usize = 4_096;
 
 impl Why {
     /// For people.
@@ -67,12 +71,7 @@ impl Why {
 }
 
 /// Builds the clone so that it fits: of the Maps of which some is kept, the largest runs again as a whole, then the next.
-pub(super) fn fit(
-    definition: &Value,
-    parsed: &Definition,
-    top: &At,
-    most_bytes: usize,
-) -> Result<Draft, CloneError> {
+pub(super) fn fit(definition: &Value, parsed: &Definition, top: &At, most_bytes: usize) -> Result<Draft, CloneError> {
     let mut whole = too_long(top);
     loop {
         let (draft, mut partial) = draft(definition, parsed, top, &whole)?;
@@ -88,14 +87,25 @@ pub(super) fn fit(
         }
         partial.sort_by(|a, b| b.own.cmp(&a.own).then_with(|| a.path.cmp(&b.path)));
         let mut over = bytes - most_bytes;
-        for map in partial {
-            whole.insert(map.path, Why::Bytes);
-            over = over.saturating_sub(map.own);
-            if over == 0 {
+        for map in &partial {
+            if !is_within(&whole, &map.path) {
+                let inner = partial.iter().filter(|inner| inner.path.starts_with(&map.path));
+                let saved = inner
+                    .filter(|inner| !is_within(&whole, &inner.path))
+                    .map(|inner| inner.own);
+                over = over.saturating_sub(saved.sum());
+                whole.insert(map.path.clone(), Why::Bytes);
+            }
+            if over <= ABOUT_BYTES {
                 break;
             }
         }
     }
+}
+
+/// Whether a Map is one of those that run as a whole, or stands in one.
+fn is_within(whole: &BTreeMap<Path, Why>, path: &[u32]) -> bool {
+    (0..=path.len()).any(|end| whole.contains_key(&path[..end]))
 }
 
 fn draft(
@@ -126,6 +136,7 @@ fn draft(
         copies: builder.copies,
         injected: builder.injected,
         maps_run_whole: builder.maps_run_whole,
+        run_whole: builder.run_whole,
         warnings: builder.warnings,
     };
     Ok((draft, builder.partial))

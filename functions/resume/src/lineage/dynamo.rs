@@ -3,17 +3,18 @@
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
 //! | resume | `RESUME#<origin's execution arn>` | `<plan hash>` | `request`, `redrives`, `clone?`, `execution`, `resumesAt`, `reason?`, `by?`, `at`, `done?`, `expires` |
-//! | clone | as [`signalbox::pipeline`] has it, and | | `origin` |
+//! | clone | as [`signalbox::pipeline`] has it, and | | `origin`; see [`sweep`](crate::sweep) |
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
-use signalbox::item::{Item, Reader, all_found, at, in_days, key, n, s};
-use signalbox::pipeline::{CloneOf, to_item};
+use signalbox::item::{Item, Reader, all_found, at, in_days, key, met, n, s};
+use signalbox::pipeline::{CLONES_PK, CloneOf, to_item};
 
 use super::{Lineage, Resume};
+use crate::sweep::{CLAIMED, aliases};
 
 const PUT: &str = "dynamodb:PutItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
@@ -21,7 +22,7 @@ const UPDATE: &str = "dynamodb:UpdateItem";
 /// How long a resume is remembered: as long as Step Functions keeps executions that have ended, and some days.
 ///
 /// Source: Step Functions service quotas, "Execution history retention time" (90 days).
-const DAYS: u32 = 100;
+pub(crate) const DAYS: u32 = 100;
 
 /// [`Lineage`] in the fleet's table.
 #[derive(Debug, Clone)]
@@ -77,7 +78,9 @@ fn resume_in(item: Reader<'_>) -> Result<Resume, CallError> {
         plan_hash: item.text("sk")?.to_owned(),
         request_hash: item.text("request")?.to_owned(),
         redrives: item.number("redrives")?,
-        clone: clone.transpose().map_err(|error| item.unreadable("clone", error.to_string()))?,
+        clone: clone
+            .transpose()
+            .map_err(|error| item.unreadable("clone", error.to_string()))?,
         execution: execution("execution")?,
         resumes_at: item.text("resumesAt")?.to_owned(),
         reason: optional("reason")?,
@@ -101,10 +104,7 @@ impl Lineage for DynamoLineage {
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                     let found = failed.item.clone().unwrap_or_default();
-                    resume_in(Reader {
-                        api: PUT,
-                        item: &found,
-                    })
+                    resume_in(Reader { api: PUT, item: &found })
                 }
                 _ => Err(CallError::new(PUT, &error)),
             },
@@ -117,7 +117,8 @@ impl Lineage for DynamoLineage {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(pk(&resume.origin), &resume.plan_hash)))
-            .update_expression("SET done = :true")
+            .update_expression("SET #done = :true")
+            .expression_attribute_names("#done", "done")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":true", AttributeValue::Bool(true));
         update.send().await.map_err(|error| CallError::new(UPDATE, &error))?;
@@ -135,11 +136,32 @@ impl Lineage for DynamoLineage {
         all_found(query, resume_in).await
     }
 
-    async fn clone_made(&self, clone: &CloneOf, origin: &ExecutionArn) -> Result<(), CallError> {
+    async fn clone_used(&self, clone: &CloneOf, origin: Option<&ExecutionArn>) -> Result<bool, CallError> {
         let mut item = to_item(clone);
-        item.insert("origin".to_owned(), s(origin.as_str()));
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map_err(|error| CallError::new(PUT, &error))?;
-        Ok(())
+        if let Some(origin) = origin {
+            item.insert("origin".to_owned(), s(origin.as_str()));
+        }
+        item.retain(|name, _| name != "pk" && name != "sk");
+        let mut sets: Vec<String> = item.keys().map(|name| format!("#{name} = :{name}")).collect();
+        sets.sort();
+        let expression = format!(
+            "SET {} REMOVE #condemned, #deleting, #archived, #deleted, #expires",
+            sets.join(", ")
+        );
+        let condition = "attribute_not_exists(#deleting) OR #deleting < :leftOver";
+        let values = item.into_iter().map(|(name, value)| (format!(":{name}"), value));
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key(CLONES_PK, clone.machine.as_str())))
+            .set_expression_attribute_names(Some(aliases(&[&expression, condition])))
+            .set_expression_attribute_values(Some(values.collect()))
+            .expression_attribute_values(":leftOver", at(clone.made.before(CLAIMED)))
+            .update_expression(expression)
+            .condition_expression(condition);
+        met(UPDATE, update.send().await, |error| {
+            error.is_conditional_check_failed_exception()
+        })
     }
 }

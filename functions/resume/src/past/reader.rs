@@ -2,6 +2,9 @@
 //!
 //! Where an event belongs is found out by [`signalbox::history::Reader`]; here is kept what it carries, as long as a plan
 //! may need it.
+//!
+//! A failure that was caught may leave no event of its own: then the state that is entered next tells that a state was left
+//! by its Catch. What stands in a state that has one is therefore kept until that is known.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -20,8 +23,10 @@ use super::{Data, Inside, Left, Past, Scope, Task, Text, Variables, Visit};
 pub struct PastReader<'d> {
     reader: Reader<'d>,
     definition: &'d Definition,
-    /// The state whose data is kept wherever it stands, and the Parallels and Maps around it.
+    /// The Parallels and Maps around the state whose data is kept wherever it stands, and it itself.
     keep: HashSet<&'d str>,
+    /// The regions that these stand in: their Parallel or Map, and of a Parallel which branch.
+    keep_regions: HashSet<(&'d str, Option<u32>)>,
     visits: HashMap<VisitId, Seen>,
     scopes: HashMap<ScopeId, SeenScope>,
     input: Option<Text>,
@@ -49,10 +54,11 @@ struct Seen {
 
 #[derive(Debug, Default)]
 struct SeenScope {
-    index: Option<u32>,
     latest: BTreeMap<String, VisitId>,
     current: Option<VisitId>,
     variables: Variables,
+    /// It has come to its end, as far as is known.
+    is_over: bool,
     output: Option<Text>,
 }
 
@@ -62,15 +68,15 @@ impl<'d> PastReader<'d> {
     #[must_use]
     pub fn new(definition: &'d Definition, keep: Option<&str>) -> Self {
         let kept = keep.and_then(|name| definition.state(name));
-        let around = kept.into_iter().flat_map(|state| definition.containers_of(state));
-        let keep = around
-            .map(|container| container.state.name.as_str())
-            .chain(kept.map(|state| state.name.as_str()))
-            .collect();
+        let around = kept.map(|state| definition.containers_of(state)).unwrap_or_default();
+        let names = around.iter().map(|container| container.state.name.as_str());
+        let keep = names.chain(kept.map(|state| state.name.as_str())).collect();
+        let regions = around.iter().map(|around| (around.state.name.as_str(), around.branch));
         Self {
             reader: Reader::new(Some(definition)),
             definition,
             keep,
+            keep_regions: regions.collect(),
             visits: HashMap::new(),
             scopes: HashMap::new(),
             input: None,
@@ -149,6 +155,8 @@ impl<'d> PastReader<'d> {
                     seen.result = Some(result.into());
                 }
             }
+            // It follows what the iteration was left with.
+            (What::IterationSucceeded(_), Some(visit)) => self.end(self.reader.scope_of(visit)),
             _ => {}
         }
     }
@@ -166,48 +174,50 @@ impl<'d> PastReader<'d> {
         }
     }
 
+    /// How many visits and variables it holds by now.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> (usize, usize) {
+        let variables = self.scopes.values().map(|scope| scope.variables.len());
+        (self.visits.len(), variables.sum())
+    }
+
     fn enter(&mut self, visit: VisitId, mut entered: Seen) {
         let place = self.reader.scope_of(visit);
         if !self.scopes.contains_key(&place) {
-            let (parent, index) = self.reader.container_of(place);
-            if let Some(container) = parent.and_then(|parent| self.visits.get_mut(&parent)) {
+            let container = self.reader.container_of(place).0;
+            if let Some(container) = container.and_then(|container| self.visits.get_mut(&container)) {
                 container.inside.push(place);
             }
-            let scope = SeenScope {
-                index,
-                ..SeenScope::default()
-            };
-            self.scopes.insert(place, scope);
         }
         let scope = self.scopes.entry(place).or_default();
         entered.variables = Rc::clone(&scope.variables);
-        scope.output = None;
-        scope.current = Some(visit);
+        (scope.is_over, scope.output) = (false, None);
+        let left = scope.current.replace(visit);
         let before = scope.latest.insert(entered.name.clone(), visit);
-        if let Some(before) = before.filter(|before| *before != visit) {
+        self.visits.insert(visit, entered);
+        // Whether a Catch led here, is known by now.
+        if let Some(left) = left {
+            self.drop_inside(left);
+        }
+        if let Some(before) = before {
             self.forget_visit(before);
         }
-        self.visits.insert(visit, entered);
     }
 
     fn exit(&mut self, visit: VisitId, output: Option<Text>, assigned: BTreeMap<String, String>) {
-        let caught = self.reader.is_caught(visit);
         let Some(seen) = self.visits.get_mut(&visit) else {
             return;
         };
         seen.left = true;
         seen.output.clone_from(&output);
-        let kept = self.keep.contains(seen.name.as_str());
-        let ends = self
-            .definition
-            .state(&seen.name)
-            .is_some_and(|state| state.end || state.kind == Kind::Succeed);
-        let void = match caught || kept {
-            true => Vec::new(),
-            false => std::mem::take(&mut seen.inside),
-        };
-        self.forget(void);
+        let caught = self.reader.is_caught(visit);
+        let state = self.definition.state(&seen.name);
+        let may_be_caught = state.is_some_and(|state| !state.catch.is_empty());
+        let ends = state.is_some_and(|state| state.end || state.kind == Kind::Succeed);
         let place = self.reader.scope_of(visit);
+        if !may_be_caught {
+            self.drop_inside(visit);
+        }
         let Some(scope) = self.scopes.get_mut(&place) else {
             return;
         };
@@ -216,14 +226,48 @@ impl<'d> PastReader<'d> {
             variables.extend(assigned.into_iter().map(|(name, value)| (name, value.into())));
         }
         if ends && !caught {
-            scope.output = output;
-            if place != Reader::TOP && !scope.latest.keys().any(|name| self.keep.contains(name.as_str())) {
-                let over = std::mem::take(&mut scope.latest);
-                for visit in over.into_values() {
-                    self.forget_visit(visit);
-                }
+            (scope.is_over, scope.output) = (true, output);
+            if !may_be_caught {
+                self.end(place);
             }
         }
+    }
+
+    /// What stands in a Parallel or a Map is not needed any more, if it succeeded.
+    fn drop_inside(&mut self, visit: VisitId) {
+        let Some(seen) = self.visits.get_mut(&visit) else {
+            return;
+        };
+        if seen.left && !self.reader.is_caught(visit) && !self.keep.contains(seen.name.as_str()) {
+            let over = std::mem::take(&mut seen.inside);
+            self.forget(over);
+        }
+    }
+
+    /// A branch or an iteration that has come to its end: only its output is needed any more.
+    fn end(&mut self, place: ScopeId) {
+        if place == Reader::TOP || self.is_kept(place) {
+            return;
+        }
+        let Some(scope) = self.scopes.get_mut(&place).filter(|scope| scope.is_over) else {
+            return;
+        };
+        scope.current = None;
+        scope.variables = Variables::default();
+        let over = std::mem::take(&mut scope.latest);
+        for visit in over.into_values() {
+            self.forget_visit(visit);
+        }
+    }
+
+    /// Whether the state whose data is kept stands in this region, or in one in it.
+    fn is_kept(&self, place: ScopeId) -> bool {
+        let (container, index) = self.reader.container_of(place);
+        let container = container.and_then(|container| self.visits.get(&container));
+        container.is_some_and(|container| {
+            let of = |branch| self.keep_regions.contains(&(container.name.as_str(), branch));
+            of(None) || of(index)
+        })
     }
 
     fn forget_visit(&mut self, visit: VisitId) {
@@ -246,6 +290,12 @@ impl<'d> PastReader<'d> {
         let Some(seen) = self.scopes.get(&place) else {
             return Scope::default();
         };
+        if seen.is_over && place != Reader::TOP && !self.is_kept(place) {
+            return Scope {
+                output: seen.output.clone(),
+                ..Scope::default()
+            };
+        }
         let visits = seen.latest.iter().filter_map(|(name, visit)| {
             let visit = self.visit(*visit)?;
             Some((name.clone(), visit))
@@ -263,18 +313,18 @@ impl<'d> PastReader<'d> {
         let seen = self.visits.get(&id)?;
         let regions = || {
             let scopes = seen.inside.iter().filter_map(|place| {
-                let index = self.scopes.get(place)?.index?;
+                let index = self.reader.container_of(*place).1?;
                 Some((index, self.scope(*place)))
             });
             scopes.collect()
         };
-        // Whether a Catch led away from it, a later state may have told.
         let output = seen.output.clone();
         let left = match seen.left {
             false => Left::Open,
             true if self.reader.is_caught(id) => Left::Caught(output),
             true => Left::Done(output),
         };
+        let shows_inside = !matches!(left, Left::Done(_)) || self.keep.contains(seen.name.as_str());
         Some(Visit {
             kind: seen.kind,
             entered_event: Some(seen.entered_event).filter(|id| *id > 0),
@@ -287,6 +337,7 @@ impl<'d> PastReader<'d> {
             task: seen.task.clone(),
             result: seen.result.clone(),
             inside: match seen.kind {
+                _ if !shows_inside => Inside::Nothing,
                 Kind::Parallel if !seen.inside.is_empty() => Inside::Parallel(regions()),
                 Kind::Map if !seen.inside.is_empty() || seen.length.is_some() => Inside::Map {
                     length: seen.length,

@@ -1,9 +1,13 @@
 //! Which states are meant: what failed or was open, or what was named.
 
+use std::collections::BTreeMap;
+
+use serde_json::json;
 use signalbox::asl::{Container, Kind};
 use signalbox::history::{Ended, Failed};
 
 use super::facts::{Ask, Facts, From};
+use super::seen::region_at;
 use crate::past::{Inside, Scope};
 use crate::refusal::Refusal;
 
@@ -60,29 +64,40 @@ fn named(facts: &Facts<'_>, from: &From) -> Result<Aims, Refusal> {
         });
     };
     let around = known.containers_of(state);
+    let maps = || around.iter().filter(|container| container.branch.is_none());
+    if let Some(map) = maps().find(|container| container.state.distributed) {
+        return Err(Refusal::InChildren {
+            state: from.state.clone(),
+            map: map.state.name.clone(),
+        });
+    }
     for map in from.iterations.keys() {
-        if !around
-            .iter()
-            .any(|container| container.state.name == *map && container.branch.is_none())
-        {
+        if !maps().any(|container| container.state.name == *map) {
+            let names = list(maps().map(|container| container.state.name.as_str()));
             return Err(Refusal::NoSuchState {
                 field: "from.iterations",
                 state: map.clone(),
-                known: format!(
-                    "these Maps around \"{}\": {}",
-                    from.state,
-                    list(
-                        around
-                            .iter()
-                            .filter(|container| container.branch.is_none())
-                            .map(|container| container.state.name.as_str())
-                    )
-                ),
+                known: format!("these Maps around \"{}\": {names}", from.state),
             });
         }
     }
-    let mut found = Found { from, aims: Vec::new() };
-    found.within(&facts.past.top, &around, &mut Vec::new())?;
+    let mut found = Found {
+        from,
+        aims: Vec::new(),
+        missed: None,
+    };
+    found.within(&facts.past.top, &around, &mut Vec::new());
+    match found.missed {
+        Some(refusal) if found.aims.is_empty() => return Err(refusal),
+        _ => {}
+    }
+    if let (Kind::Fail, Some(aim)) = (state.kind, found.aims.first()) {
+        return Err(would_fail_again(
+            facts,
+            &aim.state,
+            region_at(&facts.past.top, &aim.around),
+        ));
+    }
     Ok(Aims {
         list: found.aims,
         named: true,
@@ -93,63 +108,65 @@ fn named(facts: &Facts<'_>, from: &From) -> Result<Aims, Refusal> {
 struct Found<'f> {
     from: &'f From,
     aims: Vec<Aim>,
+    /// Why a way led nowhere, the first that did.
+    missed: Option<Refusal>,
 }
 
 impl Found<'_> {
-    fn within(&mut self, scope: &Scope, around: &[Container<'_>], way: &mut Vec<(String, u32)>) -> Result<(), Refusal> {
+    fn within(&mut self, scope: &Scope, around: &[Container<'_>], way: &mut Vec<(String, u32)>) {
         let Some((container, inner)) = around.split_first() else {
             self.aims.push(Aim {
                 around: way.clone(),
                 state: self.from.state.clone(),
             });
-            return Ok(());
+            return;
         };
         let name = &container.state.name;
-        let not_entered = || Refusal::NotEntered {
-            state: self.from.state.clone(),
-            container: name.clone(),
-        };
-        let visit = scope.visits.get(name).ok_or_else(not_entered)?;
         let nothing = Scope::default();
-        match (&visit.inside, container.branch) {
-            (Inside::Parallel(branches), Some(branch)) => {
+        let inside = scope.visits.get(name).map(|visit| &visit.inside);
+        match (inside, container.branch) {
+            (Some(Inside::Parallel(branches)), Some(branch)) => {
                 way.push((name.clone(), branch));
-                self.within(branches.get(&branch).unwrap_or(&nothing), inner, way)?;
+                self.within(branches.get(&branch).unwrap_or(&nothing), inner, way);
                 way.pop();
-                Ok(())
             }
-            (Inside::Map { length, iterations }, None) => {
-                let chosen = self.iterations(name, *length, iterations, inner)?;
-                for index in chosen {
+            (Some(Inside::Map { length, iterations }), None) => {
+                for index in self.iterations(name, *length, iterations, inner) {
                     way.push((name.clone(), index));
-                    self.within(iterations.get(&index).unwrap_or(&nothing), inner, way)?;
+                    self.within(iterations.get(&index).unwrap_or(&nothing), inner, way);
                     way.pop();
                 }
-                Ok(())
             }
-            _ => Err(not_entered()),
+            _ => self.miss(Refusal::NotEntered {
+                state: self.from.state.clone(),
+                container: name.clone(),
+            }),
         }
+    }
+
+    fn miss(&mut self, refusal: Refusal) {
+        self.missed.get_or_insert(refusal);
     }
 
     /// The iterations that are meant: the one that was named, or those that did not finish and came to the state.
     fn iterations(
-        &self,
+        &mut self,
         map: &str,
         length: Option<u32>,
-        iterations: &std::collections::BTreeMap<u32, Scope>,
+        iterations: &BTreeMap<u32, Scope>,
         inner: &[Container<'_>],
-    ) -> Result<Vec<u32>, Refusal> {
+    ) -> Vec<u32> {
         if let Some(index) = self.from.iterations.get(map) {
-            let most = length
-                .or_else(|| iterations.keys().max().map(|last| last + 1))
-                .unwrap_or(0);
-            return match *index < most {
-                true => Ok(vec![*index]),
-                false => Err(Refusal::Ambiguous {
-                    field: "from.iterations",
-                    why: format!("\"{map}\" has {most} iterations, numbered from 0, and {index} is none of them"),
-                }),
-            };
+            let most = length.or_else(|| iterations.keys().max().map(|last| last + 1));
+            let most = most.unwrap_or_default();
+            if *index < most {
+                return vec![*index];
+            }
+            self.miss(Refusal::Ambiguous {
+                field: "from.iterations",
+                why: format!("\"{map}\" has {most} iterations, numbered from 0, and {index} is none of them"),
+            });
+            return Vec::new();
         }
         let first = inner
             .first()
@@ -158,17 +175,18 @@ impl Found<'_> {
             .iter()
             .filter(|(_, scope)| scope.output.is_none() && scope.visits.contains_key(first));
         let came: Vec<u32> = came.map(|(index, _)| *index).collect();
-        match came.is_empty() {
-            false => Ok(came),
-            true => Err(Refusal::Ambiguous {
+        if came.is_empty() {
+            let state = &self.from.state;
+            let which = format!("{{\"state\": {}, \"iterations\": {{{}: 0}}}}", json!(state), json!(map));
+            self.miss(Refusal::Ambiguous {
                 field: "from",
                 why: format!(
-                    "\"{}\" stands in the Map \"{map}\", and no unfinished iteration came to it; say which one is meant: \
-                     {{\"state\": \"{}\", \"iterations\": {{\"{map}\": 0}}}}",
-                    self.from.state, self.from.state
+                    "\"{state}\" stands in the Map \"{map}\", and no unfinished iteration came to it; say which one is \
+                     meant, for example {which}"
                 ),
-            }),
+            });
         }
+        came
     }
 }
 
@@ -184,21 +202,21 @@ fn ended_in(facts: &Facts<'_>) -> Result<Aims, Refusal> {
         ..Aims::default()
     };
     for place in &failure.places {
+        let aim = aim(place);
         if let (Ended::Failed, Some(leaf)) = (failure.ended, place.path.last())
             && leaf.kind == Kind::Fail
+            && facts.still_fails(&leaf.state)
         {
-            return Err(Refusal::WouldFailAgain {
-                state: leaf.state.clone(),
-                candidates: candidates(facts, place),
-            });
+            let scope = aim.as_ref().and_then(|aim| region_at(&facts.past.top, &aim.around));
+            return Err(would_fail_again(facts, &leaf.state, scope));
         }
-        aims.list.extend(aim(place));
+        aims.list.extend(aim);
     }
     Ok(aims)
 }
 
 /// None if it is not known which branch or iteration it stands in.
-fn aim(place: &Failed) -> Option<Aim> {
+pub(super) fn aim(place: &Failed) -> Option<Aim> {
     let (leaf, around) = place.path.split_last()?;
     let around = around.iter().map(|step| Some((step.state.clone(), step.index?)));
     Some(Aim {
@@ -207,27 +225,26 @@ fn aim(place: &Failed) -> Option<Aim> {
     })
 }
 
-/// The states that the run came through before it failed, in the same region, the last one first.
-fn candidates(facts: &Facts<'_>, place: &Failed) -> String {
-    let Some(aim) = aim(place) else {
-        return "a state before it".to_owned();
-    };
-    let mut scope = Some(&facts.past.top);
-    for (container, index) in &aim.around {
-        scope = scope.and_then(|scope| match &scope.visits.get(container)?.inside {
-            Inside::Parallel(regions)
-            | Inside::Map {
-                iterations: regions, ..
-            } => regions.get(index),
-            Inside::Nothing => None,
-        });
-    }
+/// To go on at a Fail is to fail. What can be gone on at instead: the states that the run came through in the region, the
+/// last one first, and the Parallels and Maps around it.
+pub(super) fn would_fail_again(facts: &Facts<'_>, fail: &str, scope: Option<&Scope>) -> Refusal {
     let visits = scope.into_iter().flat_map(|scope| &scope.visits);
-    let mut before: Vec<_> = visits.filter(|(name, _)| **name != aim.state).collect();
+    let mut before: Vec<_> = visits.filter(|(name, _)| name.as_str() != fail).collect();
     before.sort_by_key(|(_, visit)| std::cmp::Reverse(visit.order));
-    match before.is_empty() {
-        true => "a state before the one that it stands in".to_owned(),
-        false => list(before.into_iter().map(|(name, _)| name.as_str())),
+    let definition = facts.goes_on_with;
+    let around = definition.state(fail).map(|state| definition.containers_of(state));
+    let around = around.into_iter().flatten().rev();
+    let names: Vec<&str> = before
+        .into_iter()
+        .map(|(name, _)| name.as_str())
+        .chain(around.map(|container| container.state.name.as_str()))
+        .collect();
+    Refusal::WouldFailAgain {
+        state: fail.to_owned(),
+        instead: match names.is_empty() {
+            true => "nothing came before it, so start a new execution, or go on with another definition".to_owned(),
+            false => format!("say with from where to go on, for example {}", list(names.into_iter())),
+        },
     }
 }
 

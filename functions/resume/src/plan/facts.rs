@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use signalbox::arn::ExecutionArn;
-use signalbox::asl::Definition;
+use signalbox::asl::{Definition, Kind};
 use signalbox::clock::Timestamp;
 
 use crate::clone::{Fleet, Pinned};
@@ -201,6 +201,12 @@ impl Facts<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Whether a state, which was a Fail in the run, is one in the definition to go on with.
+    pub(super) fn still_fails(&self, state: &str) -> bool {
+        let state = self.goes_on_with.state(state);
+        state.is_none_or(|state| state.kind == Kind::Fail)
     }
 
     /// The original's values of the context object.

@@ -1,5 +1,7 @@
 //! Locks and claims that have to be taken again: what a run held, it lost when it ended.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::facts::{Called, Facts};
@@ -7,6 +9,9 @@ use super::regions::json;
 use crate::cut::{At, Hold, Region, Run};
 use crate::past::{Left, Scope, Text, Visit};
 use crate::refusal::Refusal;
+
+/// How the resource goes on by which a state has Lambda invoke a function, also one that waits for a task token.
+pub(super) const INVOKE: &str = ":states:::lambda:invoke";
 
 /// A call of one of the fleet's functions by a state.
 struct Call<'v> {
@@ -76,14 +81,21 @@ pub(super) fn before(
 
 fn call<'v>(facts: &Facts<'_>, state: &'v str, visit: &'v Visit) -> Option<Call<'v>> {
     let task = visit.task.as_ref()?;
-    let parameters: Value = serde_json::from_str(task.parameters.as_ref()?).ok()?;
-    let resource = task.resource.as_deref().unwrap_or_default();
-    let (called, payload) = match parameters.get("FunctionName").and_then(Value::as_str) {
-        Some(function) if resource.contains(":states:::lambda:invoke") => {
-            (facts.fleets.called(function)?, parameters.get("Payload")?.clone())
-        }
-        // The function's ARN is the resource: what it is given is the input.
-        _ => (facts.fleets.called(resource)?, parameters),
+    let resource = task.resource.as_deref()?;
+    let invokes = resource.contains(INVOKE);
+    // The function's ARN may be the resource: what it is given is the input.
+    let direct = facts.fleets.called(resource);
+    if !invokes && direct.is_none() {
+        return None;
+    }
+    let mut parameters: Value = serde_json::from_str(task.parameters.as_ref()?).ok()?;
+    let called = match invokes {
+        true => facts.fleets.called(parameters.get("FunctionName")?.as_str()?)?,
+        false => direct?,
+    };
+    let payload = match invokes {
+        true => parameters.get_mut("Payload")?.take(),
+        false => parameters,
     };
     Some(Call {
         state,
@@ -95,16 +107,14 @@ fn call<'v>(facts: &Facts<'_>, state: &'v str, visit: &'v Visit) -> Option<Call<
 
 /// Whether an acquisition is of the lock, and of the hold, that another payload is for.
 fn is_of(hold: &Call<'_>, payload: &Value) -> bool {
-    let name = |payload: &Value, field: &str| {
-        payload
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    ["lock", "hold"]
-        .into_iter()
-        .all(|field| name(&hold.payload, field) == name(payload, field))
+    let field = |field: &str| (text(&hold.payload, field), text(payload, field));
+    let same = |(one, other)| one == other;
+    let run = field("executionArn");
+    same(field("lock")) && same(field("hold")) && (same(run) || run.0.is_empty() || run.1.is_empty())
+}
+
+fn text<'p>(payload: &'p Value, field: &str) -> &'p str {
+    payload.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whether the answer was that the run goes on without it: `"acquired": false`, `"proceed": false`.
@@ -119,29 +129,54 @@ fn was_refused(visit: &Visit) -> bool {
     refused("acquired") || refused("proceed")
 }
 
-/// What is taken again, with the state that took it.
-pub(super) fn named(at: &At) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    collect(at, &mut found);
-    found
+/// What is taken again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The lock's name; none for the overlap guard's claim.
+    pub lock: Option<String>,
+    /// Which of the run's holds on it, if it has a name.
+    pub hold: Option<String>,
+    /// The state that took it.
+    pub state: String,
 }
 
-fn collect(at: &At, found: &mut Vec<(String, String)>) {
-    for hold in &at.holds {
-        let lock = hold.payload.get("lock").and_then(Value::as_str).unwrap_or("overlap");
-        let entry = (lock.to_owned(), hold.state.clone());
-        if !found.contains(&entry) {
-            found.push(entry);
-        }
-    }
-    let inner = |region: &Region, found: &mut Vec<(String, String)>| {
-        if let Region::At(at) = region {
-            collect(at, found);
-        }
+/// What is taken again, each once.
+pub(super) fn named(at: &At) -> Vec<Held> {
+    let mut names = Names {
+        known: HashSet::new(),
+        found: Vec::new(),
     };
-    match &at.run {
-        Run::Parallel(branches) => branches.iter().for_each(|region| inner(region, found)),
-        Run::Map(iterations) => iterations.values().for_each(|region| inner(region, found)),
-        Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => {}
+    names.at(at);
+    names.found
+}
+
+struct Names<'h> {
+    known: HashSet<[&'h str; 3]>,
+    found: Vec<Held>,
+}
+
+impl<'h> Names<'h> {
+    fn at(&mut self, at: &'h At) {
+        for Hold { state, payload, .. } in &at.holds {
+            let (lock, hold) = (text(payload, "lock"), text(payload, "hold"));
+            if self.known.insert([lock, hold, state]) {
+                let there = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+                self.found.push(Held {
+                    lock: there(lock),
+                    hold: there(hold),
+                    state: state.clone(),
+                });
+            }
+        }
+        let inside: &mut dyn Iterator<Item = &'h Region> = match &at.run {
+            Run::Parallel(branches) => &mut branches.iter(),
+            Run::Map(iterations) => &mut iterations.values(),
+            Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => &mut std::iter::empty(),
+        };
+        for region in inside {
+            if let Region::At(at) = region {
+                self.at(at);
+            }
+        }
     }
 }

@@ -1,23 +1,25 @@
 //! What is kept, what runs again, what may have run: as paths.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use signalbox::asl::{Definition, Kind};
-use signalbox::history::Step;
 
 use super::facts::Facts;
-use super::strategy::Strategy;
+use super::paths::{Alike, ranges, step};
+use super::seen::{is_unfinished, may_have_run};
 use crate::cut::{At, Region, Run};
-use crate::past::{Inside, Scope, Visit};
+use crate::past::{Inside, Left, Scope, Visit};
 
-/// What becomes of the states that the run came to: paths such as `Map "Orders"[3] / Task "Charge"`.
+/// What becomes of the states that the run came to: paths such as `Map "Orders"[3] / Task "Charge"`; where it is the same
+/// of several iterations `Map "Orders"[0-2,5] / Task "Charge"`. A Parallel or a Map that runs as a whole stands for what is
+/// in it, but for what may have run there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lists {
     /// Where it goes on.
     pub resumes_at: Vec<String>,
     /// What keeps its output.
     pub kept: Vec<String>,
-    /// What was done, and is done again.
+    /// What was done, and is done again unless a Choice leads elsewhere this time.
     pub run_again: Vec<String>,
     /// What was open or had failed: it may have done its work, or a part of it, before it is done again.
     pub may_have_run: Vec<String>,
@@ -26,189 +28,193 @@ pub struct Lists {
 /// Makes the lists.
 pub(super) fn of(facts: &Facts<'_>, cut: &At) -> Lists {
     let mut maker = Maker {
-        definition: facts.executed,
-        lists: Lists::default(),
+        executed: facts.executed,
+        goes_on_with: facts.goes_on_with,
+        follows: HashMap::new(),
     };
-    maker.at(cut, Some(&facts.past.top), "");
-    maker.lists
+    maker.at(cut, Some(&facts.past.top))
 }
 
 struct Maker<'m> {
-    definition: &'m Definition,
-    lists: Lists,
+    executed: &'m Definition,
+    goes_on_with: &'m Definition,
+    /// The states that a state leads to if nothing fails.
+    follows: HashMap<String, HashSet<&'m str>>,
 }
 
 impl Maker<'_> {
-    fn at(&mut self, at: &At, scope: Option<&Scope>, way: &str) {
-        let nothing = Scope::default();
-        let scope = scope.unwrap_or(&nothing);
-        let target = scope.visits.get(&at.state);
-        let mut others: Vec<(&String, &Visit)> = scope.visits.iter().filter(|(name, _)| **name != at.state).collect();
+    /// The lists of a region, whose paths begin there.
+    fn at(&mut self, at: &At, scope: Option<&Scope>) -> Lists {
+        let mut lists = Lists::default();
+        let target = scope.and_then(|scope| scope.visits.get(&at.state));
+        let mut others: Vec<(&String, &Visit)> = scope
+            .into_iter()
+            .flat_map(|scope| &scope.visits)
+            .filter(|(name, _)| **name != at.state)
+            .collect();
         others.sort_by_key(|(_, visit)| visit.order);
         for (name, visit) in others {
-            let path = format!("{way}{}", step(visit.kind, name, None));
-            match target.is_none_or(|target| visit.order < target.order) {
-                true => self.lists.kept.push(path),
-                false => self.lists.run_again.push(path),
+            let is_before = target.is_none_or(|target| visit.order < target.order);
+            if is_before && visit.left != Left::Open {
+                lists.kept.push(step(visit.kind, name, None));
+            } else if self.follows(&at.state).contains(name.as_str()) {
+                lists.again(name, visit);
             }
         }
-        let kind = target
-            .map(|visit| visit.kind)
-            .or_else(|| self.definition.state(&at.state).map(|state| state.kind));
-        let own = step(kind.unwrap_or(Kind::Pass), &at.state, None);
-        let inner = |index: u32| {
-            format!(
-                "{way}{} / ",
-                step(kind.unwrap_or(Kind::Parallel), &at.state, Some(index))
-            )
-        };
-        let regions = target.map(|visit| &visit.inside);
-        match &at.run {
-            Run::Parallel(branches) => {
-                let within = match regions {
+        let kind = target.map(|visit| visit.kind).or_else(|| self.kind(&at.state));
+        let kind = kind.unwrap_or(Kind::Pass);
+        match (&at.run, target.map(|visit| &visit.inside)) {
+            (Run::Parallel(branches), inside) => {
+                let within = match inside {
                     Some(Inside::Parallel(within)) => Some(within),
                     _ => None,
                 };
                 for (index, region) in (0..).zip(branches) {
-                    let scope = within.and_then(|within| within.get(&index));
+                    let own = step(Kind::Parallel, &at.state, Some(index));
                     match region {
-                        Region::Done { .. } => {
-                            self.lists
-                                .kept
-                                .push(format!("{way}{}", step(Kind::Parallel, &at.state, Some(index))));
+                        Region::Done { .. } => lists.kept.push(own),
+                        Region::At(at) => {
+                            let inner = self.at(at, within.and_then(|within| within.get(&index)));
+                            lists.extend(inner, |path| format!("{own} / {path}"));
                         }
-                        Region::At(at) => self.at(at, scope, &inner(index)),
                         Region::Fresh => {}
                     }
                 }
             }
-            Run::Map(iterations) => {
-                let within = match regions {
+            (Run::Map(iterations), inside) => {
+                let within = match inside {
                     Some(Inside::Map { iterations, .. }) => Some(iterations),
                     _ => None,
                 };
-                let done = iterations
-                    .iter()
-                    .filter(|(_, region)| matches!(region, Region::Done { .. }));
-                let done = ranges(done.map(|(index, _)| *index));
-                if !done.is_empty() {
-                    self.lists.kept.push(format!("{way}{own}[{done}]"));
+                self.iterations(&step(kind, &at.state, None), iterations, within, &mut lists);
+            }
+            (Run::Whole | Run::Waiting(_), _) => {
+                if let Some(visit) = target {
+                    lists.again(&at.state, visit);
                 }
-                for (index, region) in iterations {
-                    if let Region::At(at) = region {
-                        self.at(at, within.and_then(|within| within.get(index)), &inner(*index));
+                lists.resumes_at.push(step(kind, &at.state, None));
+            }
+            (Run::Skipped { .. }, _) => lists.resumes_at.push(step(kind, &at.state, None)),
+        }
+        lists
+    }
+
+    fn iterations(
+        &mut self,
+        map: &str,
+        iterations: &BTreeMap<u32, Region>,
+        within: Option<&BTreeMap<u32, Scope>>,
+        lists: &mut Lists,
+    ) {
+        let done = iterations
+            .iter()
+            .filter(|(_, region)| matches!(region, Region::Done { .. }));
+        let done = ranges(done.map(|(index, _)| *index));
+        if !done.is_empty() {
+            lists.kept.push(format!("{map}[{done}]"));
+        }
+        let mut alike: [Alike; 4] = Default::default();
+        for (index, region) in iterations {
+            if let Region::At(at) = region {
+                let inner = self.at(at, within.and_then(|within| within.get(index)));
+                for (alike, paths) in alike.iter_mut().zip(inner.into_each()) {
+                    for path in paths {
+                        alike.add(path, *index);
                     }
                 }
             }
-            Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => {
-                let path = format!("{way}{own}");
-                if let Some(visit) = target.filter(|_| !matches!(at.run, Run::Skipped { .. })) {
-                    match visit.kind == Kind::Task && visit.is_open() && visit.task.is_some() {
-                        true => self.lists.may_have_run.push(path.clone()),
-                        false => self.lists.run_again.push(path.clone()),
-                    }
+        }
+        let [resumes_at, kept, run_again, may_have_run] = alike.map(|alike| alike.paths(map));
+        let all = Lists {
+            resumes_at,
+            kept,
+            run_again,
+            may_have_run,
+        };
+        lists.extend(all, |path| path);
+    }
+
+    fn kind(&self, state: &str) -> Option<Kind> {
+        let state = self.goes_on_with.state(state).or_else(|| self.executed.state(state))?;
+        Some(state.kind)
+    }
+
+    fn follows(&mut self, state: &str) -> &HashSet<&str> {
+        if !self.follows.contains_key(state) {
+            let mut open: Vec<&str> = self.successors(state);
+            let mut seen = HashSet::new();
+            while let Some(name) = open.pop() {
+                if seen.insert(name) {
+                    open.extend(self.successors(name));
                 }
-                self.lists.resumes_at.push(path);
             }
+            self.follows.insert(state.to_owned(), seen);
+        }
+        &self.follows[state]
+    }
+}
+
+impl<'m> Maker<'m> {
+    fn successors(&self, state: &str) -> Vec<&'m str> {
+        let state = self.goes_on_with.state(state);
+        state.into_iter().flat_map(signalbox::asl::State::successors).collect()
+    }
+}
+
+impl Lists {
+    /// A state that was entered runs again.
+    fn again(&mut self, name: &str, visit: &Visit) {
+        let path = step(visit.kind, name, None);
+        if may_have_run(visit) {
+            self.may_have_run.push(path);
+            return;
+        }
+        self.may_have_run.extend(may_have_run_inside(name, &visit.inside));
+        self.run_again.push(path);
+    }
+
+    fn into_each(self) -> [Vec<String>; 4] {
+        [self.resumes_at, self.kept, self.run_again, self.may_have_run]
+    }
+
+    fn extend(&mut self, other: Self, path: impl Fn(String) -> String) {
+        self.resumes_at.extend(other.resumes_at.into_iter().map(&path));
+        self.kept.extend(other.kept.into_iter().map(&path));
+        self.run_again.extend(other.run_again.into_iter().map(&path));
+        self.may_have_run.extend(other.may_have_run.into_iter().map(&path));
+    }
+}
+
+/// Tasks in a Parallel or a Map that may have run.
+fn may_have_run_inside(container: &str, inside: &Inside) -> Vec<String> {
+    match inside {
+        Inside::Nothing => Vec::new(),
+        Inside::Parallel(branches) => {
+            let each = branches.iter().flat_map(|(index, scope)| {
+                let own = step(Kind::Parallel, container, Some(*index));
+                let inner = may_have_run_in(scope).into_iter();
+                inner.map(move |path| format!("{own} / {path}"))
+            });
+            each.collect()
+        }
+        Inside::Map { iterations, .. } => {
+            let mut alike = Alike::default();
+            for (index, scope) in iterations {
+                for path in may_have_run_in(scope) {
+                    alike.add(path, *index);
+                }
+            }
+            alike.paths(&step(Kind::Map, container, None))
         }
     }
 }
 
-fn step(kind: Kind, state: &str, index: Option<u32>) -> String {
-    let step = Step {
-        kind,
-        state: state.to_owned(),
-        index,
-    };
-    step.to_string()
-}
-
-/// Numbers that rise, in short: `0-2,5`.
-fn ranges(numbers: impl Iterator<Item = u32>) -> String {
-    let mut spans: Vec<(u32, u32)> = Vec::new();
-    for number in numbers {
-        match spans.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => spans.push((number, number)),
-        }
-    }
-    let spans = spans.into_iter().map(|(first, last)| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
+fn may_have_run_in(scope: &Scope) -> Vec<String> {
+    let mut visits: Vec<_> = scope.visits.iter().filter(|(_, visit)| is_unfinished(visit)).collect();
+    visits.sort_by_key(|(_, visit)| visit.order);
+    let paths = visits.into_iter().flat_map(|(name, visit)| match may_have_run(visit) {
+        true => vec![step(visit.kind, name, None)],
+        false => may_have_run_inside(name, &visit.inside),
     });
-    spans.collect::<Vec<_>>().join(",")
-}
-
-/// The names of the variables that are restored, by region.
-pub(super) fn variables(cut: &At) -> BTreeMap<String, Vec<String>> {
-    let mut found = BTreeMap::new();
-    names(cut, "", &mut found);
-    found
-}
-
-fn names(at: &At, region: &str, found: &mut BTreeMap<String, Vec<String>>) {
-    if !at.variables.is_empty() {
-        found.insert(region.to_owned(), at.variables.keys().cloned().collect());
-    }
-    let inner = |kind, index| match region.is_empty() {
-        true => step(kind, &at.state, Some(index)),
-        false => format!("{region} / {}", step(kind, &at.state, Some(index))),
-    };
-    match &at.run {
-        Run::Parallel(branches) => {
-            for (index, region) in (0..).zip(branches) {
-                if let Region::At(at) = region {
-                    names(at, &inner(Kind::Parallel, index), found);
-                }
-            }
-        }
-        Run::Map(iterations) => {
-            for (index, region) in iterations {
-                if let Region::At(at) = region {
-                    names(at, &inner(Kind::Map, *index), found);
-                }
-            }
-        }
-        Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => {}
-    }
-}
-
-/// Fewest transitions that it costs: what is injected, what goes on, and what surely follows, up to the next Choice.
-pub(super) fn transitions(facts: &Facts<'_>, cut: &At, strategy: Strategy) -> u64 {
-    let clone = strategy == Strategy::Clone;
-    // A redrive is one by itself.
-    at_transitions(facts.goes_on_with, cut, clone) + u64::from(!clone)
-}
-
-fn at_transitions(definition: &Definition, at: &At, clone: bool) -> u64 {
-    let injected = match clone {
-        true => 1 + u64::from(!at.variables.is_empty()) + at.holds.len() as u64,
-        false => 0,
-    };
-    let region = |region: &Region, kept: u64, fresh: u64| match region {
-        Region::Done { .. } => kept,
-        Region::At(at) => at_transitions(definition, at, clone) + fresh,
-        Region::Fresh => 0,
-    };
-    let inside: u64 = match &at.run {
-        Run::Parallel(branches) => branches.iter().map(|each| region(each, u64::from(clone), 0)).sum(),
-        // A Choice on the index, and a Pass.
-        Run::Map(iterations) => iterations
-            .values()
-            .map(|each| region(each, 2 * u64::from(clone), u64::from(clone)))
-            .sum(),
-        Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => 0,
-    };
-    let skipped = u64::from(matches!(at.run, Run::Skipped { .. }));
-    injected + inside + follows(definition, &at.state).saturating_sub(skipped)
-}
-
-/// How many states surely run from this one on, itself included.
-fn follows(definition: &Definition, state: &str) -> u64 {
-    let mut seen = std::collections::HashSet::new();
-    let mut next = definition.state(state);
-    while let Some(state) = next.filter(|state| seen.insert(state.name.as_str())) {
-        next = state.next.as_ref().and_then(|next| definition.state(next));
-    }
-    seen.len() as u64
+    paths.collect()
 }

@@ -6,9 +6,11 @@ use serde_json::Value;
 use signalbox::asl::{Kind, State};
 use signalbox::clock::Timestamp;
 
-use super::aim::{Aim, Aims};
+use super::aim::{Aim, Aims, would_fail_again};
 use super::facts::{Ask, Facts, Waits};
 use super::holds;
+use super::seen::stood_at;
+use super::written::Written;
 use crate::cut::{At, Region, Run, Waiting};
 use crate::past::{Inside, Left, Scope, Text, Variables, Visit};
 use crate::refusal::Refusal;
@@ -18,6 +20,7 @@ pub(super) struct Cutter<'c> {
     facts: &'c Facts<'c>,
     ask: &'c Ask,
     aims: &'c Aims,
+    written: &'c Written<'c>,
     /// How many branches each Parallel had.
     branches: HashMap<&'c str, u32>,
 }
@@ -26,7 +29,7 @@ pub(super) struct Cutter<'c> {
 type Rest<'a> = (&'a [(String, u32)], &'a str);
 
 impl<'c> Cutter<'c> {
-    pub(super) fn new(facts: &'c Facts<'c>, ask: &'c Ask, aims: &'c Aims) -> Self {
+    pub(super) fn new(facts: &'c Facts<'c>, ask: &'c Ask, aims: &'c Aims, written: &'c Written<'c>) -> Self {
         let definition = facts.executed;
         let mut branches = HashMap::new();
         for around in definition.states().filter_map(|state| definition.container_of(state)) {
@@ -39,6 +42,7 @@ impl<'c> Cutter<'c> {
             facts,
             ask,
             aims,
+            written,
             branches,
         }
     }
@@ -51,12 +55,16 @@ impl<'c> Cutter<'c> {
             .iter()
             .map(|Aim { around, state }| (around.as_slice(), state.as_str()));
         let top = &self.facts.past.top;
-        match self.region(top, &rest.collect::<Vec<_>>())? {
-            Region::At(at) => Ok(*at),
+        let mut at = match self.region(top, &rest.collect::<Vec<_>>())? {
+            Region::At(at) => *at,
             // Nothing was entered: it failed at its very beginning.
-            Region::Fresh => self.start_anew(),
-            Region::Done { .. } => Err(Refusal::NothingFailed),
+            Region::Fresh => return self.start_anew(),
+            Region::Done { .. } => return Err(Refusal::NothingFailed),
+        };
+        if let [aim] = self.aims.list.as_slice() {
+            lay_over(&mut at, &aim.around, self.ask.variables.clone());
         }
+        Ok(at)
     }
 
     fn start_anew(&self) -> Result<At, Refusal> {
@@ -89,19 +97,16 @@ impl<'c> Cutter<'c> {
                 output: json(Some(output), || "output of a branch".to_owned())?,
             });
         }
-        let current = scope
-            .current
-            .as_ref()
-            .and_then(|name| Some((name, scope.visits.get(name)?)));
-        let Some((name, visit)) = current else {
+        let Some((name, visit)) = stood_at(self.facts.executed, scope) else {
             return Ok(Region::Fresh);
         };
-        if let (Left::Done(output), Some(next)) =
-            (&visit.left, self.executed(name).and_then(|state| state.next.as_ref()))
-        {
+        if visit.kind == Kind::Fail && self.facts.still_fails(name) {
+            return Err(would_fail_again(self.facts, name, Some(scope)));
+        }
+        if let (Left::Done(output), Some(next)) = (&visit.left, self.next(name)) {
             // It ended between two states.
             return Ok(Region::At(Box::new(At {
-                state: next.clone(),
+                state: next.to_owned(),
                 input: json(output.as_ref(), || format!("output of \"{name}\""))?,
                 variables: variables(&scope.variables)?,
                 run: Run::Whole,
@@ -203,7 +208,6 @@ impl<'c> Cutter<'c> {
                 hold.feeds = false;
             }
         }
-        at.variables.extend(self.ask.variables.clone());
         if let Some(output) = &self.ask.skip_with_output {
             if let Some(kind) = state
                 .map(|state| state.kind)
@@ -240,7 +244,10 @@ impl<'c> Cutter<'c> {
             state: name.to_owned(),
             why: why.to_owned(),
         };
-        let written = find_state(self.facts.document, name).ok_or_else(|| cannot("it is not in the definition"))?;
+        let written = self
+            .written
+            .get(name)
+            .ok_or_else(|| cannot("it is not in the definition"))?;
         let input = json(visit.input.as_ref(), || format!("input of \"{name}\""))?;
         let input = match written.get("InputPath") {
             None => &input,
@@ -267,25 +274,59 @@ impl<'c> Cutter<'c> {
         self.facts.executed.state(name)
     }
 
+    /// What follows a state, in the definition to go on with if it is there.
+    fn next(&self, name: &str) -> Option<&str> {
+        let state = self.facts.goes_on_with.state(name).or_else(|| self.executed(name))?;
+        state.next.as_deref()
+    }
+
     fn branches(&self, container: &str) -> u32 {
         self.branches.get(container).copied().unwrap_or_default()
     }
 }
 
-/// The state of this name, wherever it stands in a definition.
-pub(super) fn find_state<'v>(region: &'v Value, name: &str) -> Option<&'v Value> {
-    let states = region.get("States")?.as_object()?;
-    if let Some(state) = states.get(name) {
-        return Some(state);
+/// Notes the Maps that run again as a whole, as the clone would have been too large: by the branches and iterations
+/// around each.
+pub(super) fn run_whole(at: &mut At, maps: &BTreeSet<Vec<u32>>, way: &mut Vec<u32>) {
+    if matches!(at.run, Run::Map(_)) && maps.contains(way) {
+        at.run = Run::Whole;
     }
-    states.values().find_map(|state| {
-        let processor = state.get("ItemProcessor").or_else(|| state.get("Iterator"));
-        let branches = state.get("Branches").and_then(Value::as_array).into_iter().flatten();
-        processor
-            .into_iter()
-            .chain(branches)
-            .find_map(|region| find_state(region, name))
-    })
+    let inside: &mut dyn Iterator<Item = (u32, &mut Region)> = match &mut at.run {
+        Run::Parallel(branches) => &mut (0..).zip(branches),
+        Run::Map(iterations) => &mut iterations.iter_mut().map(|(index, region)| (*index, region)),
+        Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => return,
+    };
+    for (index, region) in inside {
+        if let Region::At(at) = region {
+            way.push(index);
+            run_whole(at, maps, way);
+            way.pop();
+        }
+    }
+}
+
+/// Lays variables over those that are restored: each where the region around has it, as no region may have a variable of
+/// a region around it; one that is new, in the region of the state that is meant.
+///
+/// Source: Step Functions developer guide, "Passing data between states with variables", variable scope.
+fn lay_over(at: &mut At, way: &[(String, u32)], mut given: BTreeMap<String, Value>) {
+    let Some(((_, index), rest)) = way.split_first() else {
+        at.variables.extend(given);
+        return;
+    };
+    for (name, value) in &mut at.variables {
+        if let Some(given) = given.remove(name) {
+            *value = given;
+        }
+    }
+    let inner = match &mut at.run {
+        Run::Parallel(branches) => usize::try_from(*index).ok().and_then(|index| branches.get_mut(index)),
+        Run::Map(iterations) => iterations.get_mut(index),
+        Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => None,
+    };
+    if let Some(Region::At(inner)) = inner {
+        lay_over(inner, rest, given);
+    }
 }
 
 /// What a path of plain names finds: `$.when.seconds`.

@@ -1,68 +1,166 @@
 //! Whether another definition fits what was done: states are found by their names.
 
-use signalbox::asl::Definition;
+use std::collections::{HashMap, HashSet};
+
+use signalbox::asl::{Container, Definition};
 
 use crate::cut::{At, Region, Run};
 use crate::refusal::Refusal;
 
 /// Holds `new` to what is kept of a run of `old`.
-pub(super) fn check(old: &Definition, new: &Definition, at: &At) -> Result<(), Refusal> {
-    let changed = |wrong: String| Refusal::ShapeChanged {
-        state: at.state.clone(),
-        wrong,
+pub(super) fn check(old: &Definition, new: &Definition, top: &At) -> Result<(), Refusal> {
+    let mut shape = Shape {
+        had: inside(old),
+        has: inside(new),
+        old,
+        new,
+        fits: HashSet::new(),
     };
-    let Some(state) = new.state(&at.state) else {
-        return Err(changed("is not there any more".to_owned()));
-    };
-    let place = |definition: &Definition| {
-        let around = definition.state(&at.state).map(|state| definition.containers_of(state));
-        let around = around.unwrap_or_default().into_iter();
-        around
-            .map(|container| (container.state.name.clone(), container.branch))
-            .collect::<Vec<_>>()
-    };
-    if let Some(was) = old.state(&at.state) {
-        if place(old) != place(new) {
-            return Err(changed(
-                "stands elsewhere: in other Parallels or Maps, or in another branch".to_owned(),
-            ));
-        }
-        let is_kept_in_part = matches!(at.run, Run::Parallel(_) | Run::Map(_));
-        if is_kept_in_part && (was.kind, was.distributed) != (state.kind, state.distributed) {
-            return Err(changed(format!(
-                "is a {}, where the run had a {}",
-                state.kind, was.kind
-            )));
-        }
-    }
-    let regions: Vec<&Region> = match &at.run {
-        Run::Parallel(branches) => {
-            let count = |definition: &Definition| {
-                let inside = definition.states().filter_map(|state| definition.container_of(state));
-                let branches = inside
-                    .filter(|around| around.state.name == at.state)
-                    .filter_map(|around| around.branch);
-                branches.max().map_or(0, |last| last + 1)
-            };
-            let (had, has) = (count(old), count(new));
-            if had != has {
-                return Err(changed(format!("has {has} branches, where the run had {had}")));
+    shape.at(top)
+}
+
+/// The branches of a Parallel, by their place, or the processor of a Map: the states that stand in it directly.
+type Inside<'d> = HashMap<(&'d str, Option<u32>), Vec<&'d str>>;
+
+struct Shape<'d> {
+    old: &'d Definition,
+    new: &'d Definition,
+    had: Inside<'d>,
+    has: Inside<'d>,
+    /// Branches and processors that were found to be what they were.
+    fits: HashSet<(String, Option<u32>)>,
+}
+
+impl<'d> Shape<'d> {
+    fn at(&mut self, at: &At) -> Result<(), Refusal> {
+        let changed = |wrong: String| changed(&at.state, wrong);
+        let Some(state) = self.new.state(&at.state) else {
+            return Err(changed("is not there any more".to_owned()));
+        };
+        if let Some(was) = self.old.state(&at.state) {
+            if !self.stands_where_it_stood(&at.state) {
+                return Err(changed(
+                    "stands elsewhere: in other Parallels or Maps, or in another branch".to_owned(),
+                ));
             }
-            branches.iter().collect()
+            let must_be_alike = matches!(at.run, Run::Parallel(_) | Run::Map(_) | Run::Waiting(_));
+            if must_be_alike && (was.kind, was.distributed) != (state.kind, state.distributed) {
+                let named = |kind, distributed| format!("{}{kind}", if distributed { "Distributed " } else { "" });
+                return Err(changed(format!(
+                    "is a {}, where the run had a {}",
+                    named(state.kind, state.distributed),
+                    named(was.kind, was.distributed)
+                )));
+            }
         }
-        Run::Map(iterations) => iterations.values().collect(),
-        Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => Vec::new(),
-    };
-    for hold in &at.holds {
-        if new.state(&hold.state).is_none() {
-            return Err(Refusal::CannotHold {
-                state: hold.state.clone(),
-                why: "it is not there any more".to_owned(),
-            });
+        for hold in &at.holds {
+            if self.new.state(&hold.state).is_none() {
+                return Err(Refusal::CannotHold {
+                    state: hold.state.clone(),
+                    why: "it is not there any more".to_owned(),
+                });
+            }
+        }
+        match &at.run {
+            Run::Parallel(branches) => {
+                let (had, has) = (branches_of(&self.had, &at.state), branches_of(&self.has, &at.state));
+                if had != has {
+                    return Err(changed(format!(
+                        "has {has} {}, where the run had {had}",
+                        if has == 1 { "branch" } else { "branches" }
+                    )));
+                }
+                for (index, region) in (0..).zip(branches) {
+                    self.region(&at.state, Some(index), region)?;
+                }
+            }
+            Run::Map(iterations) => {
+                for region in iterations.values() {
+                    self.region(&at.state, None, region)?;
+                }
+            }
+            Run::Whole | Run::Skipped { .. } | Run::Waiting(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What is kept of a branch or of an iteration has to be of what stands there now.
+    fn region(&mut self, container: &str, branch: Option<u32>, region: &Region) -> Result<(), Refusal> {
+        match region {
+            Region::Fresh => Ok(()),
+            Region::Done { .. } => self.is_what_it_was(container, branch),
+            Region::At(at) => {
+                self.at(at)?;
+                self.is_what_it_was(container, branch)
+            }
         }
     }
-    regions.into_iter().try_for_each(|region| match region {
-        Region::At(at) => check(old, new, at),
-        Region::Fresh | Region::Done { .. } => Ok(()),
-    })
+
+    fn is_what_it_was(&mut self, container: &str, branch: Option<u32>) -> Result<(), Refusal> {
+        let place = (container.to_owned(), branch);
+        let had = self
+            .had
+            .get(&(container, branch))
+            .filter(|_| !self.fits.contains(&place));
+        let Some(had) = had else {
+            return Ok(());
+        };
+        let there: Vec<&str> = had
+            .iter()
+            .copied()
+            .filter(|state| self.new.state(state).is_some())
+            .collect();
+        let moved = there.iter().find(|state| !self.stands_where_it_stood(state));
+        let what = branch.map_or("its processor".to_owned(), |branch| format!("its branch {branch}"));
+        match (moved, there.is_empty()) {
+            (Some(moved), _) => Err(changed(
+                container,
+                format!("is another one: \"{moved}\" of {what} stands elsewhere, in another branch, Parallel or Map"),
+            )),
+            (None, true) => Err(changed(
+                container,
+                format!("is another one: {what} has none of the states that it had"),
+            )),
+            (None, false) => {
+                self.fits.insert(place);
+                Ok(())
+            }
+        }
+    }
+
+    fn stands_where_it_stood(&self, state: &str) -> bool {
+        let place = |definition: &'d Definition| -> Option<Vec<_>> {
+            let around = definition.containers_of(definition.state(state)?).into_iter();
+            Some(around.map(place_of).collect())
+        };
+        place(self.old) == place(self.new)
+    }
+}
+
+fn changed(state: &str, wrong: String) -> Refusal {
+    Refusal::ShapeChanged {
+        state: state.to_owned(),
+        wrong,
+    }
+}
+
+fn place_of(container: Container<'_>) -> (&str, Option<u32>) {
+    (container.state.name.as_str(), container.branch)
+}
+
+fn inside(definition: &Definition) -> Inside<'_> {
+    let mut inside = Inside::new();
+    for state in definition.states() {
+        if let Some(container) = definition.container_of(state) {
+            inside.entry(place_of(container)).or_default().push(&state.name);
+        }
+    }
+    inside
+}
+
+fn branches_of(inside: &Inside<'_>, parallel: &str) -> usize {
+    inside
+        .keys()
+        .filter(|(container, branch)| *container == parallel && branch.is_some())
+        .count()
 }

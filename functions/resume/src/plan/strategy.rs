@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use signalbox::asl::Kind;
 use signalbox::history::Ended;
 
 use super::aim::Aims;
 use super::facts::{Ask, Facts, Mode, Status, Waits};
-use crate::past::{Inside, Scope, Visit};
+use super::seen::region_at;
+use crate::past::Visit;
 use crate::refusal::Refusal;
 
 /// How a run goes on.
@@ -43,20 +43,42 @@ const MARGIN: Duration = Duration::from_mins(10);
 /// Source: API reference, `RedriveExecution`: "your workflow execution has exceeded the execution event history limit" (24,999).
 const EVENTS_MOST: u64 = 24_999;
 
-/// Chooses: the strategy, and why.
-pub(super) fn choose(facts: &Facts<'_>, ask: &Ask, aims: &Aims) -> Result<(Strategy, String), Refusal> {
-    if !aims.named && ask.skip_with_output.is_none() {
-        child_first(facts)?;
+/// Chooses: the strategy, and why. `holds`: whether the run held something where it goes on.
+pub(super) fn choose(facts: &Facts<'_>, ask: &Ask, aims: &Aims, holds: bool) -> Result<(Strategy, String), Refusal> {
+    let nested = nested(facts);
+    if !aims.named
+        && ask.skip_with_output.is_none()
+        && let Some((state, child)) = &nested
+    {
+        return Err(Refusal::ChildFirst {
+            state: state.clone(),
+            child: child.clone(),
+        });
     }
-    let obstacle = obstacle(facts, ask, aims);
-    match (ask.mode, obstacle) {
-        (Mode::Clone, _) => Ok((Strategy::Clone, "a clone was asked for".to_owned())),
-        (Mode::Auto, Some(why)) => Ok((Strategy::Clone, format!("a redrive does not do it: {why}"))),
-        (Mode::Redrive, Some(why)) => Err(Refusal::NotRedrivable { why }),
-        (Mode::Auto | Mode::Redrive, None) => Ok((
-            Strategy::Redrive,
-            "a redrive does the same, and needs no clone: it goes on at what failed, with nothing changed".to_owned(),
+    match (ask.mode, obstacle(facts, ask, aims)) {
+        (Mode::Clone, None) => Ok((
+            Strategy::Clone,
+            "a clone was asked for; a redrive would do the same".to_owned(),
         )),
+        (Mode::Clone, Some(why)) => Ok((
+            Strategy::Clone,
+            format!("a clone was asked for; a redrive would not do it: {why}"),
+        )),
+        (Mode::Auto, Some(why)) => Ok((Strategy::Clone, format!("a redrive does not do it: {why}"))),
+        (Mode::Auto, None) if nested.is_some() => Ok((
+            Strategy::Clone,
+            "a redrive does not do it: it may start the nested execution under a name that is taken".to_owned(),
+        )),
+        (Mode::Redrive, Some(why)) => Err(Refusal::NotRedrivable { why }),
+        (Mode::Auto | Mode::Redrive, None) => {
+            let mut why =
+                "a redrive does the same, and needs no clone: it goes on at what failed, with nothing changed"
+                    .to_owned();
+            if holds {
+                why.push_str("; what the run held is taken back for it first");
+            }
+            Ok((Strategy::Redrive, why))
+        }
     }
 }
 
@@ -124,60 +146,34 @@ fn is_where_it_ended(facts: &Facts<'_>, aims: &Aims) -> bool {
         && top.is_some_and(Visit::is_open)
 }
 
-/// A nested execution that failed has to be resumed itself: a redrive of its parent begins it anew.
-fn child_first(facts: &Facts<'_>) -> Result<(), Refusal> {
-    let Some(failure) = &facts.past.failure else {
-        return Ok(());
-    };
-    for place in &failure.places {
-        let Some((leaf, around)) = place.path.split_last() else {
-            continue;
-        };
-        let way = around
-            .iter()
-            .filter_map(|step| Some((step.state.as_str(), step.index?)));
-        let visit = visit_at(&facts.past.top, way, &leaf.state);
-        let Some(task) = visit
-            .and_then(|visit| visit.task.as_ref())
-            .filter(|_| leaf.kind == Kind::Task)
-        else {
-            continue;
-        };
-        let nested = task
-            .resource
-            .as_deref()
-            .is_some_and(|resource| resource.contains("states:startExecution.sync"));
+/// A nested execution that the run ended at, and the state that waited for it: it has to be resumed itself, as a redrive
+/// of its parent begins it anew.
+fn nested(facts: &Facts<'_>) -> Option<(String, String)> {
+    let places = facts.past.failure.iter().flat_map(|failure| &failure.places);
+    for place in places {
+        let aim = super::aim::aim(place)?;
+        let region = region_at(&facts.past.top, &aim.around);
+        let task = region.and_then(|region| region.visits.get(&aim.state)?.task.as_ref());
         let child = task
-            .submitted
-            .as_deref()
-            .and_then(child_of)
-            .or_else(|| place.cause.as_deref().and_then(child_of));
-        if let Some(child) = child.filter(|_| nested) {
-            return Err(Refusal::ChildFirst {
-                state: leaf.state.clone(),
-                child,
+            .filter(|task| task.resource.as_deref().is_some_and(is_nested))
+            .and_then(|task| {
+                let submitted = task.submitted.as_deref().and_then(child_of);
+                submitted.or_else(|| place.cause.as_deref().and_then(child_of))
             });
+        if let Some(child) = child {
+            return Some((aim.state, child));
         }
     }
-    Ok(())
+    None
 }
 
-fn visit_at<'p>(top: &'p Scope, way: impl Iterator<Item = (&'p str, u32)>, state: &str) -> Option<&'p Visit> {
-    let mut scope = top;
-    for (container, index) in way {
-        scope = match &scope.visits.get(container)?.inside {
-            Inside::Parallel(regions)
-            | Inside::Map {
-                iterations: regions, ..
-            } => regions.get(&index)?,
-            Inside::Nothing => return None,
-        };
-    }
-    scope.visits.get(state)
+/// Whether a Task starts an execution and waits for its end.
+pub(super) fn is_nested(resource: &str) -> bool {
+    resource.contains(":states:startExecution.sync")
 }
 
 /// The nested execution's ARN, in what `StartExecution` or a failed `.sync` answered.
-fn child_of(answer: &str) -> Option<String> {
+pub(super) fn child_of(answer: &str) -> Option<String> {
     let answer: serde_json::Value = serde_json::from_str(answer).ok()?;
     answer.get("ExecutionArn")?.as_str().map(str::to_owned)
 }

@@ -1,9 +1,17 @@
 //! Plans of composed runs.
 
+#![allow(clippy::needless_pass_by_value, reason = "what `json!` makes is given as it is made")]
+
+mod catches;
+mod costs;
+mod finished;
 mod holds;
+mod paths;
 mod regions;
+mod shapes;
 mod strategies;
 mod targets;
+mod warnings;
 
 use serde_json::{Value, json};
 use signalbox::arn::ExecutionArn;
@@ -302,4 +310,9 @@ fn going_on(region: &Region) -> Option<(&str, &Value)> {
         Region::At(at) => Some((&at.state, &at.input)),
         Region::Done { .. } | Region::Fresh => None,
     }
+}
+
+/// The codes of what is warned of.
+fn codes(plan: &Plan) -> Vec<&'static str> {
+    plan.warnings.iter().map(|warning| warning.code.name()).collect()
 }

@@ -191,9 +191,11 @@ impl Book {
 
     /// The state was left: by a Catch, if it had failed.
     pub(super) fn close(&mut self, visit: VisitId) {
+        let epoch = self.epoch;
         let left = &mut self.visits[visit];
         left.open = false;
-        left.caught = left.fault.is_some();
+        // One that was redriven has overcome what it had failed with: a Parallel does not begin anew for that.
+        left.caught = left.fault_in(epoch).is_some();
         if !left.caught {
             self.void(visit);
         }

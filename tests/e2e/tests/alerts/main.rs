@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use e2e::alert_storm::storm;
 use e2e::alerts::Alerts;
+use e2e::clones::clone_of;
 use e2e::lock::{BRIEFLY, Locks};
 use failure_alert::dynamo::DynamoStore;
 use local_cloud::{Cloud, Fault, Notification, Stack};
@@ -45,7 +46,7 @@ async fn a_failure_is_mailed_with_its_place_and_its_reason() -> Tested {
     for says in [
         "Map \"Orders\"[0] / Parallel \"Fan\"#1 / Task \"Release\" (attempt 2 of 2)",
         "Lock.BadRequest",
-        "aws stepfunctions redrive-execution",
+        "sam remote invoke ResumeFunction --stack-name signalbox --region us-east-1 --event",
         run.as_str(),
     ] {
         assert!(in_one_line(text).contains(says), "{says}:\n{text}");
@@ -58,6 +59,92 @@ async fn a_failure_is_mailed_with_its_place_and_its_reason() -> Tested {
     assert_eq!(
         (&mails[0].subject, &mails[0].body),
         (came[0].subject.as_ref().unwrap(), text)
+    );
+    Ok(())
+}
+
+/// The event of the command that the mail about a run has.
+fn event_to_paste(messages: &[Notification], run: &str) -> String {
+    let lines = messages.iter().flat_map(|message| message.message.lines());
+    let mut commands = lines.filter(|line| line.starts_with("sam remote invoke ResumeFunction ") && line.contains(run));
+    let (_, event) = commands
+        .next()
+        .expect("a command")
+        .split_once(" --event ")
+        .expect("an event");
+    event.trim_matches('\'').to_owned()
+}
+
+/// Whoever pastes it gets a plan; with `apply`, as the mail says, the run goes on.
+#[tokio::test]
+async fn the_command_of_a_mail_resumes_the_run() -> Tested {
+    let alerts = Alerts::deploy("resumes").await?;
+    let resume = async |event: &str| {
+        let event = serde_json::from_str(event).expect("JSON");
+        alerts.account.invoke(&alerts.resume, &event).await
+    };
+    let input = json!({"how": "inside", "orders": [{"locks": 1}]});
+    let run = alerts.run("run-1", &input).await?;
+    alerts.account.wait_for_execution(&run).await?;
+    let event = event_to_paste(&alerts.comes(1).await?, &run);
+    let plan = resume(&event).await?;
+    assert_eq!(
+        (&plan["applied"], &plan["strategy"], &plan["origin"]["executionArn"]),
+        (&json!(false), &json!("redrive"), &json!(run))
+    );
+    let apply = event.replace("\"apply\":false", "\"apply\":true");
+    assert_ne!(apply, event);
+    let applied = resume(&apply).await?;
+    assert_eq!(
+        (&applied["applied"], &applied["executionArn"]),
+        (&json!(true), &json!(run))
+    );
+    // Of a Fail state, which fails again at once, it says where else to go on.
+    let run = alerts.fails("run-2", "Card.Declined", "declined").await?;
+    let event = event_to_paste(&alerts.comes(2).await?, &run);
+    let refusal = resume(&event).await.expect_err("a Fail state");
+    assert_eq!(refusal.error_type, "Resume.WouldFailAgain");
+    assert!(refusal.error_message.contains("\"How?\""), "{refusal:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_in_a_clone_is_announced_as_its_pipelines() -> Tested {
+    let alerts = Alerts::deploy("clones").await?;
+    let clone = clone_of(&alerts.account, &alerts.table, &alerts.pipeline).await;
+    let start = async |name: &str, input: Value| {
+        let run = alerts.account.start_execution(&clone, name, &input).await?;
+        alerts.account.wait_for_execution(&run).await
+    };
+    alerts.fails("bad", "Card.Declined", "declined").await?;
+    alerts.comes(1).await?;
+    // Of the same kind, and another.
+    start(
+        "again",
+        json!({"how": "fail", "error": "Card.Declined", "cause": "declined"}),
+    )
+    .await?;
+    start(
+        "worse",
+        json!({"how": "fail", "error": "Stock.Empty", "cause": "no paint"}),
+    )
+    .await?;
+    assert_eq!(alerts.comes(2).await?.len(), 2);
+    start("good", json!({"how": "succeed"})).await?;
+    let came = alerts.comes(3).await?;
+    assert_eq!(
+        alerts.subjects().await?,
+        [
+            "[FAILED] orders-nightly at \"Charge\"",
+            "[FAILED] orders-nightly, resumed, at \"Charge\"",
+            "[RECOVERED] orders-nightly after 3 failures",
+        ]
+    );
+    let works = "orders-nightly works again: good, resumed, succeeded at ";
+    assert!(
+        came.iter()
+            .any(|message| in_one_line(&message.message).starts_with(works)),
+        "{came:?}"
     );
     Ok(())
 }

@@ -17,8 +17,7 @@ from ministack.services import stepfunctions as upstream
 from . import patching
 from .executions import Branch, Stopped, add_event
 from .lookup import Response
-
-Failure = upstream._ExecutionError
+from .task_events import Failure, TimedOut
 
 MAX_TOKEN_LENGTH = 2048
 MAX_OUTPUT_BYTES = 262_144
@@ -186,8 +185,6 @@ class Task:
 
     def _wait(self) -> None:
         """Wait for news, until the next limit of time. A heartbeat is no news: it moves the limit."""
-        from .tasks import TimedOut
-
         due = min(self._deadline, self._last_beat + self._heartbeat)
         came = self._branch.wait(self._news, None if due == float("inf") else due - time.monotonic())
         self._news.clear()

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 from ministack.core.responses import request_scope
 
-from . import calls, deploy, ecs_control, ecs_settings, eventbridge, faults, sns, stepfunctions, usage
+from . import calls, deploy, ecs_control, ecs_settings, eventbridge, faults, sns, stepfunctions, stubs, usage
 from .patching import SUPPORTED_VERSION
 
 logger = logging.getLogger("signalbox_cloud.control")
@@ -30,7 +30,7 @@ async def handle(scope: dict, receive: Callable, send: Callable) -> None:
             raise BadRequest(f"{scope['path']} takes {', '.join(methods)}, not {scope['method']}")
         query = {key: values[-1] for key, values in parse_qs(scope["query_string"].decode()).items()}
         status, answer = 200, await endpoint(query, await _read_json(receive))
-    except (BadRequest, faults.BadFault, ecs_settings.BadSetting) as error:
+    except (BadRequest, faults.BadFault, stubs.BadStub, ecs_settings.BadSetting) as error:
         status, answer = 400, {"error": str(error)}
     except deploy.Refused as error:
         status, answer = 422, {"error": str(error)}
@@ -116,6 +116,33 @@ async def delete_faults(query: dict, data: dict) -> dict:
     return {"removed": faults.remove(query.get("id"), query.get("account"))}
 
 
+async def add_stub(query: dict, data: dict) -> dict:
+    return {"id": stubs.add(_account(data), data)}
+
+
+async def list_stubs(query: dict, data: dict) -> dict:
+    return {"stubs": stubs.listing(_account(query))}
+
+
+async def delete_stubs(query: dict, data: dict) -> dict:
+    if not query.keys() & {"id", "account"}:
+        raise BadRequest("id or account: one of them is required")
+    return {"removed": stubs.remove(query.get("id"), query.get("account"))}
+
+
+async def release_stubs(query: dict, data: dict) -> dict:
+    return {"released": stubs.release(_account(data), data)}
+
+
+async def list_stubbed_calls(query: dict, data: dict) -> dict:
+    return {"calls": stubs.calls(_account(query), query.get("id"), query.get("execution"))}
+
+
+async def delete_stubbed_calls(query: dict, data: dict) -> dict:
+    stubs.reset_calls(_account(query))
+    return {}
+
+
 async def list_calls(query: dict, data: dict) -> dict:
     return calls.counts(_account(query))
 
@@ -185,6 +212,12 @@ ENDPOINTS: dict[tuple[str, str], Callable[[dict, dict], Awaitable[dict]]] = {
     ("POST", "/_local/faults"): add_fault,
     ("GET", "/_local/faults"): list_faults,
     ("DELETE", "/_local/faults"): delete_faults,
+    ("POST", "/_local/stubs"): add_stub,
+    ("GET", "/_local/stubs"): list_stubs,
+    ("DELETE", "/_local/stubs"): delete_stubs,
+    ("POST", "/_local/stubs/release"): release_stubs,
+    ("GET", "/_local/stubs/calls"): list_stubbed_calls,
+    ("DELETE", "/_local/stubs/calls"): delete_stubbed_calls,
     ("GET", "/_local/calls"): list_calls,
     ("DELETE", "/_local/calls"): delete_calls,
     ("GET", "/_local/usage"): list_usage,

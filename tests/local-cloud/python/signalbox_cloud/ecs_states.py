@@ -10,15 +10,13 @@ from ministack.services import stepfunctions as upstream
 
 from . import ecs_requests, ecs_shapes, ecs_tasks, executions, patching
 from .executions import Branch
-from .task_events import INTEGRATION, Events, Limits
+from .task_events import INTEGRATION, Events, Failure, Limits, TimedOut
 
 RUN_TASK = f"{INTEGRATION}ecs:runTask"
 RUN_TASK_SYNC = f"{RUN_TASK}.sync"
 # AWS: whom a task is started by, if the state does not say.
 STARTED_BY = "AWS Step Functions"
 MAX_CAUSE_LENGTH = 32_768
-
-Failure = upstream._ExecutionError
 
 
 def apply() -> None:
@@ -47,8 +45,6 @@ def run_to_the_end(branch: Branch, parameters: Any, limits: Limits, started: flo
         for task in tasks:
             left = None if limits.timeout is None else started + limits.timeout - time.monotonic()
             if not branch.wait(task.stopped, left):
-                from .tasks import TimedOut
-
                 raise TimedOut
     except BaseException:
         for task in tasks:

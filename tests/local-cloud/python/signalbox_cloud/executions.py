@@ -4,10 +4,11 @@ import contextvars
 import json
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ministack.core.responses import now_iso
+from ministack.core.responses import get_account_id, get_region, now_iso
 from ministack.services import stepfunctions as upstream
 
 from . import patching
@@ -21,7 +22,10 @@ class Stopped(SystemExit):
     """
 
 
-# Guards the status, the branches and the history of every execution.
+# AWS: "If your execution reaches the quota of 25,000 events, it fails".
+MAX_EVENTS = 25_000
+
+# Guards the status, the branches, the history and the progress of every execution.
 lock = threading.RLock()
 
 
@@ -32,8 +36,11 @@ class Branch:
     waits for nothing any more, and neither do the branches within it.
     """
 
-    def __init__(self, execution: dict, parent: "Branch | None" = None, previous: int = 0) -> None:
+    def __init__(
+        self, execution: dict, parent: "Branch | None" = None, previous: int = 0, track: "Track | None" = None
+    ) -> None:
         self.execution, self.parent = execution, parent
+        self.track = Track() if track is None else track
         # The id of the event that the next event of this branch points back to.
         self.previous = previous
         # The state that it is in: its type, its Entered event, and the names that it has assigned.
@@ -87,6 +94,58 @@ class Branch:
         return types + ([self.state_type] if self.state_type else [])
 
 
+@dataclass
+class Point:
+    """Where a branch is, and where a redrive goes on: at a state, or at its end."""
+
+    # None at the end.
+    name: str | None
+    # The input of the state; the output of the branch.
+    data: Any
+    variables: dict
+    # The event that its Entered event follows.
+    follows: int
+    # When the state was entered, and by which event; None if it is yet to be entered.
+    entered_time: str | None = None
+    entered_event: int | None = None
+    # The last attempt of a Parallel or Map state.
+    attempt: "Attempt | None" = None
+
+
+@dataclass
+class Track:
+    """How far a branch is. It outlives the thread that runs the branch, for a redrive. Changes with the history."""
+
+    point: Point | None = None
+
+
+@dataclass
+class Job:
+    """A branch of a Parallel state, or an iteration of a Map: its states, and what they are given."""
+
+    states: dict
+    start_at: str
+    data: Any
+    # `$$.Map` of an iteration.
+    map_context: dict | None = None
+
+
+@dataclass
+class Attempt:
+    """An attempt of a Parallel or Map state: its branches or iterations, and how far they are."""
+
+    jobs: list[Job]
+    limit: int
+    started_event: int
+    # The event that the end of the state follows: of the branch that has ended last.
+    last_event: int
+    # Those that have begun.
+    tracks: dict[int, Track] = field(default_factory=dict)
+    # Those that have ended well.
+    results: dict[int, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
 # The branch that the current thread runs.
 current: contextvars.ContextVar[Branch | None] = contextvars.ContextVar("branch", default=None)
 
@@ -120,26 +179,42 @@ def add_event(
     with lock:
         if branch.over or branch.execution["status"] != "RUNNING":
             raise Stopped
+        if len(branch.execution["events"]) >= MAX_EVENTS - 1:
+            # The last one is that of the failure.
+            raise upstream._ExecutionError(
+                "States.Runtime", f"The execution reached the maximum number of history events ({MAX_EVENTS})."
+            )
         event_id = _append(branch.execution, event_type, details, branch.previous if follows is None else follows)
         if advances:
             branch.previous = event_id
         return event_id
 
 
-def enter(branch: Branch, state_type: str, name: str, data: Any) -> None:
+def enter(branch: Branch, state_type: str, data: Any) -> None:
+    """Enter the state at which the branch is."""
+    point = branch.track.point
     with lock:
-        details = {"name": name, **with_data("input", data)}
-        branch.entered_event = add_event(branch, f"{state_type}StateEntered", {"stateEnteredEventDetails": details})
-        branch.state_type, branch.assigned = state_type, set()
+        details = {"name": point.name, **with_data("input", data)}
+        event = add_event(branch, f"{state_type}StateEntered", {"stateEnteredEventDetails": details})
+        point.entered_time, point.entered_event = branch.execution["events"][event - 1]["timestamp"], event
+        at(branch, state_type)
 
 
-def leave(branch: Branch, name: str, output: Any, variables: dict) -> None:
+def at(branch: Branch, state_type: str) -> None:
+    """Be in the state at which the branch is, which was entered now or in a run before."""
+    branch.previous = branch.entered_event = branch.track.point.entered_event
+    branch.state_type, branch.assigned = state_type, set()
+
+
+def leave(branch: Branch, output: Any, variables: dict, following: str | None) -> None:
+    """Leave the state at which the branch is, for the next one or the end."""
     with lock:
-        details = {"name": name, **with_data("output", output)}
+        details = {"name": branch.track.point.name, **with_data("output", output)}
         if branch.assigned:
-            assigned = {each: compact(variables.get(each)) for each in sorted(branch.assigned)}
+            assigned = {each: compact(variables[each]) for each in sorted(branch.assigned)}
             details |= {"assignedVariables": assigned, "assignedVariablesDetails": {"truncated": False}}
-        add_event(branch, f"{branch.state_type}StateExited", {"stateExitedEventDetails": details})
+        event = add_event(branch, f"{branch.state_type}StateExited", {"stateExitedEventDetails": details})
+        branch.track.point = Point(following, output, variables, event)
         branch.state_type = None
 
 
@@ -160,31 +235,22 @@ CHANGING = ("status", "stopDate", "output", "error", "cause", "redriveCount", "r
 
 
 @dataclass
-class Point:
-    """Where an execution is at its top level: what a redrive continues with."""
-
-    name: str
-    data: Any
-    variables: dict
-    # When the state was entered, and by which event; None if it is yet to be entered.
-    entered_time: str | None = None
-    entered_event: int | None = None
-
-
-@dataclass
 class Run:
     """What the emulator does not keep of an execution."""
 
     # The definition and the role it has, whatever becomes of the machine.
     machine: dict
     branch: Branch
-    point: Point | None = None
     # Each status it has had, and since when: for answers as of a while ago.
     statuses: list[tuple[float, dict]] = field(default_factory=list)
     # Status events in the order of the changes, also if a redrive comes right after the end.
     publishing: threading.RLock = field(default_factory=threading.RLock)
     # The client tokens of its redrives, and what they were answered.
     redrives: dict[str, str] = field(default_factory=dict)
+
+
+def machine_arn(name: str) -> str:
+    return f"arn:aws:states:{get_region()}:{get_account_id()}:stateMachine:{name}"
 
 
 def run_of(execution: dict) -> Run:
@@ -199,6 +265,10 @@ def begin(execution: dict, machine: dict, parent: Branch | None = None) -> Run:
         event.setdefault("previousEventId", 0)
     _remember_status(execution)
     return run
+
+
+# What is called with the machine of an execution that has ended.
+after_end: list[Callable[[str], None]] = []
 
 
 def change(execution: dict, branch: Branch, event: tuple[str, dict, int], expected: bool = True, **fields: Any) -> bool:
@@ -218,6 +288,10 @@ def change(execution: dict, branch: Branch, event: tuple[str, dict, int], expect
             if execution["status"] != "RUNNING":
                 branch.stop()
         upstream._emit_execution_status_event(execution)
+    if not expected:
+        return True
+    for call in after_end:
+        call(execution["stateMachineArn"])
     return True
 
 

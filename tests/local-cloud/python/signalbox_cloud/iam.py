@@ -7,8 +7,8 @@ from . import patching
 
 
 def apply() -> None:
-    # AWS asks for ListStateMachines on `stateMachine:*`, as its refusals say; the emulator on `*` alone, which is what
-    # a policy must name there.
+    # AWS asks for ListStateMachines on `stateMachine:*`, as its refusals say, and for the calls that are about tags on
+    # what has them; the emulator on `*` alone, which is what a policy must name there.
     patching.substitute(
         iam_actions,
         "extract_resource_arn",
@@ -21,7 +21,7 @@ def apply() -> None:
             return f"arn:aws:states:{region}:{account_id}:stateMachine:{name}"
         if headers.get("x-amz-target", "").endswith(".ListStateMachines"):
             return f"arn:aws:states:{region}:{account_id}:stateMachine:*"
-        return "*"
+        return _safe_json_field(body, "resourceArn") or "*"
 """,
         ),
         # AWS: the events of a stream are read on the stream; to the emulator, on its group.

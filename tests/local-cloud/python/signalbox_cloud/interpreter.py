@@ -11,19 +11,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ministack.core.responses import now_iso
 from ministack.services import stepfunctions as upstream
 
-from . import executions, patching, tasks, usage
+from . import choices, containers, dataflow, executions, patching, paths, tasks, usage
 from .clock import clock
-from .executions import Branch, Point, Run, Stopped, add_event
+from .executions import Branch, Point, Run, Stopped
+from .lookup import is_doomed
 from .retries import with_retries
-from .task_events import error_and_cause, evaluation_failed
-from .tasks import Failure
-from .together import Together
-
-# AWS: an inline Map without MaxConcurrency, or with 0, runs up to 40 iterations at a time.
-MAP_CONCURRENCY = 40
+from .task_events import Failure, error_and_cause, explain
 
 logger = logging.getLogger("signalbox_cloud.interpreter")
 
@@ -32,7 +27,6 @@ def apply() -> None:
     patching.replace(upstream, "_run_execution", run_execution, "996dff84e0e0")
     patching.replace(upstream, "_run_sub_machine", run_sub_machine, "f8d844168b14")
     patching.replace(upstream, "_scaled_sleep", scaled_sleep, "5ed19df2efa9")
-    patching.wrap(upstream, "_apply_state_assign", apply_state_assign, "f9cc15f006a0")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -47,7 +41,7 @@ def run_execution(execution_arn: str) -> None:
         return
     nested_in = executions.current.get()
     if "_run" not in execution:
-        # StartSyncExecution and startExecution.sync, which the emulator runs in the thread of the caller.
+        # StartSyncExecution, which the emulator runs in the thread of the caller.
         machine = upstream._state_machines.get(execution["stateMachineArn"]) or {}
         executions.begin(execution, machine, nested_in)
     run = executions.run_of(execution)
@@ -91,13 +85,9 @@ def _run(execution: dict, run: Run, branch: Branch) -> None:
 
 
 def _walk_top_level(execution: dict, run: Run, branch: Branch, definition: dict) -> Any:
-    states = definition["States"]
-    if run.point is None:
-        run.point = Point(definition["StartAt"], json.loads(execution["input"]), {})
-    point = run.point
     context = {
         "QueryLanguage": definition.get("QueryLanguage", "JSONPath"),
-        "variables": dict(point.variables),
+        "variables": {},
         "Execution": {
             "Id": execution["executionArn"],
             "Input": json.loads(execution["input"]),
@@ -111,11 +101,7 @@ def _walk_top_level(execution: dict, run: Run, branch: Branch, definition: dict)
     }
     if execution["redriveCount"]:
         context["Execution"]["RedriveTime"] = execution["redriveDate"]
-    while True:
-        output, following = visit(branch, states, point.name, point.data, context, point)
-        if following is None:
-            return output
-        point = run.point = Point(following, output, dict(context["variables"]))
+    return walk(branch, definition["States"], definition["StartAt"], json.loads(execution["input"]), context)
 
 
 def time_out(branch: Branch) -> None:
@@ -130,7 +116,7 @@ def time_out(branch: Branch) -> None:
 
 def fail(branch: Branch, failure: Exception) -> None:
     details = error_and_cause(failure)
-    # A nested .sync execution's failure is read from its output, which DescribeExecution does not show.
+    # StartSyncExecution answers with it; DescribeExecution does not show it.
     output = json.dumps({"Error": failure.error, "Cause": failure.cause})
     executions.end(
         branch,
@@ -149,67 +135,108 @@ def fail(branch: Branch, failure: Exception) -> None:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def visit(
-    branch: Branch, states: dict, name: str, data: Any, context: dict, point: Point | None = None
-) -> tuple[Any, str | None]:
-    """Enter a state, do what it does, leave it; returns its output and the next state.
+def walk(branch: Branch, states: dict, start_at: str, data: Any, context: dict) -> Any:
+    """Run one state after the other, from the first or from where the branch was when it was redriven."""
+    track = branch.track
+    if track.point is None:
+        track.point = Point(start_at, data, context["variables"], branch.previous)
+    context["variables"], branch.previous = track.point.variables, track.point.follows
+    while track.point.name is not None:
+        visit(branch, states, context)
+    return track.point.data
+
+
+def visit(branch: Branch, states: dict, context: dict) -> None:
+    """Enter a state, do what it does, leave it.
 
     A state that is redriven was entered already: what it does again follows its first Entered event, and its input
     and EnteredTime are those of then.
     """
-    state = states.get(name)
+    point = branch.track.point
+    state = states.get(point.name)
     if state is None:
-        raise Failure("States.Runtime", f"State '{name}' not found in definition")
+        raise Failure("States.Runtime", f"State '{point.name}' not found in definition")
     kind = state.get("Type")
     if kind not in KINDS:
         raise Failure("States.Runtime", f"Unknown state type: {kind}")
-    if point is not None and point.entered_event is not None:
-        entered_time = point.entered_time
-        branch.previous = branch.entered_event = point.entered_event
-        branch.state_type, branch.assigned = kind, set()
+    if point.entered_event is not None:
+        executions.at(branch, kind)
+    elif is_doomed(branch.execution["stateMachineArn"]):
+        # As shown at repost.aws/knowledge-center/step-functions-stuck-deleting-status.
+        failure = Failure("States.Runtime", f"State machine {context['StateMachine']['Name']} has been deleted.")
+        failure.state = None
+        raise failure
     else:
-        entered_time = now_iso()
-        executions.enter(branch, kind, name, data)
+        executions.enter(branch, kind, point.data)
         usage.transition(branch.execution)
-        if point is not None:
-            point.entered_time, point.entered_event = entered_time, branch.entered_event
-    context["State"] = {"Name": name, "EnteredTime": entered_time, "RetryCount": 0}
+    context["State"] = {"Name": point.name, "EnteredTime": point.entered_time, "RetryCount": 0}
     try:
-        output, following = KINDS[kind](branch, state, data, context)
+        output, following = KINDS[kind](branch, state, point.data, context)
+        if dataflow.is_too_large(output):
+            raise dataflow.too_large(point.name)
     except upstream._ExecutionError as failure:
-        evaluation_failed(branch, name, failure)
+        explain(branch, point.name, failure)
         raise
-    executions.leave(branch, name, output, context["variables"])
-    return output, following
-
-
-def walk(branch: Branch, states: dict, start_at: str, data: Any, context: dict) -> Any:
-    name: str | None = start_at
-    while name is not None:
-        data, name = visit(branch, states, name, data, context)
-    return data
-
-
-def _is_jsonata(state: dict, context: dict) -> bool:
-    return upstream._state_query_language(state, context) == "JSONata"
+    executions.leave(branch, output, context["variables"], following)
 
 
 def do_pass(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
-    return upstream._execute_pass(state, data, context)
+    return dataflow.output_of_pass(branch, state, data, context), upstream._next_or_end(state)
+
+
+def do_task(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
+    return with_retries(branch, state, data, context, lambda: tasks.attempt(branch, state, data, context))
 
 
 def do_choice(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
-    return upstream._execute_choice(state, data, context)
+    if dataflow.is_jsonata(state, context):
+        given, applies = data, upstream._evaluate_jsonata_choice_rule
+    else:
+        given, applies = dataflow.effective_input(state, data, context), choices.holds
+    rule = next((each for each in state.get("Choices", []) if applies(each, given, context)), None)
+    following = state.get("Default") if rule is None else rule["Next"]
+    if following is None:
+        raise Failure("States.NoChoiceMatched", "No choice rule matched and no Default")
+    return dataflow.output_of_input(branch, state, data, context, rule), following
 
 
 def do_wait(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
-    return upstream._execute_wait(state, data, context)
+    seconds, until = _wait_of(state, data, context)
+    if until is None:
+        upstream._scaled_sleep(seconds)
+    else:
+        upstream._sleep_until(until)
+    return dataflow.output_of_input(branch, state, data, context), upstream._next_or_end(state)
+
+
+def _wait_of(state: dict, data: Any, context: dict) -> tuple[float, str | None]:
+    """For how many seconds a Wait state waits, or until when."""
+    if dataflow.is_jsonata(state, context):
+        if "Seconds" in state:
+            return upstream._jsonata_wait_seconds(state, data, context), None
+        return 0, upstream._jsonata_wait_timestamp(state, data, context)
+    if "Seconds" in state:
+        return state["Seconds"], None
+    if "Timestamp" in state:
+        return 0, state["Timestamp"]
+    field = "SecondsPath" if "SecondsPath" in state else "TimestampPath"
+    try:
+        value = paths.find(state.get(field, ""), dataflow.effective_input(state, data, context), context)
+    except (paths.Missing, ValueError):
+        # As recorded.
+        cause = f"The {field} parameter does not reference an input value: {state.get(field)}"
+        raise Failure("States.Runtime", cause) from None
+    if field == "SecondsPath" and upstream._is_num(value) and value >= 0:
+        return value, None
+    if field == "TimestampPath" and upstream._parse_ts(value) is not None:
+        return 0, value
+    expected = "an integer" if field == "SecondsPath" else "an ISO-8601 extended offset date-time format string"
+    cause = f"The {field} parameter does not reference {expected}: {state[field]} == {json.dumps(value)}"
+    raise Failure("States.Runtime", cause)
 
 
 def do_succeed(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
-    if _is_jsonata(state, context):
-        return upstream._apply_jsonata_output(state, data, context, default=data), None
-    return upstream._apply_output_path(state, upstream._apply_input_path(state, data, context), context), None
+    return dataflow.output_of_input(branch, state, data, context), None
 
 
 def do_fail(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
@@ -217,7 +244,9 @@ def do_fail(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any,
     error, cause = (upstream._fail_state_field(state, field, None, data, context) for field in ("Error", "Cause"))
     # A Fail state that fails a branch has no Aborted event, as an open Task has.
     branch.state_type = None
-    raise Failure(error, cause)
+    failure = Failure(error, cause)
+    failure.reported = True
+    raise failure
 
 
 def scaled_sleep(seconds: float) -> None:
@@ -230,97 +259,6 @@ def scaled_sleep(seconds: float) -> None:
         branch.sleep(seconds * upstream._SFN_WAIT_SCALE)
 
 
-def apply_state_assign(original, state_def, raw_input, ctx, result=None, error_output=None) -> None:
-    """Assign, with the names kept for the Exited event."""
-    original(state_def, raw_input, ctx, result=result, error_output=error_output)
-    branch = executions.current.get()
-    if branch is not None and _is_jsonata(state_def, ctx) and isinstance(state_def.get("Assign"), dict):
-        branch.assigned |= state_def["Assign"].keys()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Parallel and Map
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-def do_parallel(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
-    def attempt() -> tuple[Any, str | None]:
-        if _is_jsonata(state, context):
-            effective = upstream._apply_jsonata_arguments(state, data, context)
-        else:
-            effective = upstream._apply_parameters(state, upstream._apply_input_path(state, data, context), context)
-        add_event(branch, "ParallelStateStarted")
-        jobs = [
-            (each["States"], each["StartAt"], effective, _context_within(context)) for each in state.get("Branches", [])
-        ]
-        results = Together(walk, branch, jobs, len(jobs)).run()
-        add_event(branch, "ParallelStateSucceeded", advances=False)
-        return _output_of_all(state, data, context, results)
-
-    return with_retries(branch, state, data, context, attempt, lambda: _given_up(branch, "Parallel"))
-
-
-def do_map(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
-    processor = state.get("ItemProcessor") or state.get("Iterator") or {}
-
-    def attempt() -> tuple[Any, str | None]:
-        effective = upstream._apply_input_path(state, data, context)
-        if (processor.get("ProcessorConfig") or {}).get("Mode") == "DISTRIBUTED":
-            return upstream._run_distributed_map(state, data, effective, processor, branch.execution, context)
-        items, limit = _items_of(state, data, effective, context)
-        add_event(branch, "MapStateStarted", {"mapStateStartedEventDetails": {"length": len(items)}})
-        jobs = []
-        for index, item in enumerate(items):
-            within = _context_within(context)
-            within["Map"] = {"Item": {"Index": index, "Value": item}}
-            selector = state.get("ItemSelector") or state.get("Parameters")
-            if selector and _is_jsonata(state, context):
-                item = upstream._apply_jsonata_template(selector, data, within)
-            elif selector:
-                item = upstream._resolve_params_obj(selector, effective, within)
-            jobs.append((processor["States"], processor["StartAt"], item, within))
-        results = Together(walk, branch, jobs, limit, context["State"]["Name"]).run()
-        add_event(branch, "MapStateSucceeded", advances=False)
-        return _output_of_all(state, data, context, results)
-
-    return with_retries(branch, state, data, context, attempt, lambda: _given_up(branch, "Map"))
-
-
-def _given_up(branch: Branch, kind: str) -> None:
-    # A state whose arguments or items could not be found out has not started, and has no such event.
-    if branch.previous != branch.entered_event:
-        add_event(branch, f"{kind}StateFailed")
-
-
-def _items_of(state: dict, data: Any, effective: Any, context: dict) -> tuple[list, int]:
-    limit = state.get("MaxConcurrency", 0)
-    if _is_jsonata(state, context):
-        items = upstream._jsonata_state_field(state, "Items", "array", data, context) if "Items" in state else effective
-        if "MaxConcurrency" in state:
-            limit = upstream._jsonata_state_field(state, "MaxConcurrency", "number", data, context)
-    else:
-        items = upstream._resolve_path_or_ctx(state.get("ItemsPath", "$"), effective, context)
-        if "MaxConcurrencyPath" in state:
-            limit = upstream._resolve_path_or_ctx(state["MaxConcurrencyPath"], effective, context)
-    return (items if isinstance(items, list) else [items]), int(limit) or MAP_CONCURRENCY
-
-
-def _context_within(context: dict) -> dict:
-    """The context of a branch or an iteration: its own State, and variables that the others do not see."""
-    within = {name: value for name, value in context.items() if name != "Task"}
-    return {**within, "State": dict(context["State"]), "variables": dict(context["variables"])}
-
-
-def _output_of_all(state: dict, data: Any, context: dict, results: list) -> tuple[Any, str | None]:
-    if _is_jsonata(state, context):
-        output = upstream._apply_jsonata_output(state, data, context, result=results, default=results)
-        upstream._apply_state_assign(state, data, context, result=results)
-    else:
-        result = upstream._apply_result_selector(state, results)
-        output = upstream._apply_output_path(state, upstream._apply_result_path(state, data, result), context)
-    return output, upstream._next_or_end(state)
-
-
 def run_sub_machine(states: dict, start_at: str, input_data: Any, execution: dict, ctx: dict) -> Any:
     """The states of an item of a distributed Map, in a child execution that the emulator has made."""
     execution.setdefault("redriveCount", 0)
@@ -328,7 +266,8 @@ def run_sub_machine(states: dict, start_at: str, input_data: Any, execution: dic
     branch = Branch(execution, parent)
     token = executions.current.set(branch)
     try:
-        return walk(branch, states, start_at, input_data, ctx)
+        # AWS: an item sees no variables of the states around it.
+        return walk(branch, states, start_at, input_data, {**ctx, "variables": {}})
     finally:
         executions.current.reset(token)
         if parent is not None:
@@ -337,13 +276,11 @@ def run_sub_machine(states: dict, start_at: str, input_data: Any, execution: dic
 
 KINDS: dict[str, Callable[[Branch, dict, Any, dict], tuple[Any, str | None]]] = {
     "Pass": do_pass,
-    "Task": lambda branch, state, data, context: with_retries(
-        branch, state, data, context, lambda: tasks.attempt(branch, state, data, context)
-    ),
+    "Task": do_task,
     "Choice": do_choice,
     "Wait": do_wait,
     "Succeed": do_succeed,
     "Fail": do_fail,
-    "Parallel": do_parallel,
-    "Map": do_map,
+    "Parallel": lambda *state: containers.do_parallel(walk, *state),
+    "Map": lambda *state: containers.do_map(walk, *state),
 }

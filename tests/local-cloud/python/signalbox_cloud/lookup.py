@@ -23,6 +23,19 @@ def find_machine(arn: str) -> tuple[dict, Response | None]:
     return copy.deepcopy(found), None
 
 
+def is_doomed(arn: str) -> bool:
+    """Whether a machine is being deleted."""
+    machine = upstream._state_machines.get(arn)
+    return machine is not None and machine["status"] == "DELETING"
+
+
+def deleting(arn: str | None) -> Response | None:
+    """The refusal of what cannot be done to a machine that is being deleted."""
+    if arn is not None and is_doomed(arn):
+        return error_response_json("StateMachineDeleting", f"State Machine is being deleted: '{arn}'", 400)
+    return None
+
+
 def find_execution(data: dict, kinds: tuple[str, ...] = ("execution",)) -> tuple[dict, Response | None]:
     arn = data.get("executionArn")
     if arn is None:

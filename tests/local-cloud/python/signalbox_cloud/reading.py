@@ -49,6 +49,11 @@ def remember(execution: dict) -> None:
     _of_machine.setdefault(execution["stateMachineArn"], []).append(execution)
 
 
+def forget(machine_arn: str) -> list[dict]:
+    """Let ListExecutions find no execution of a machine any more; returns those that it found."""
+    return _of_machine.pop(machine_arn, [])
+
+
 def executions_of(machine_arn: str) -> list[dict]:
     return _of_machine.get(machine_arn, [])[:]
 

@@ -7,7 +7,7 @@ from ministack.services import stepfunctions as upstream
 
 from . import executions, patching, usage
 from .executions import Branch
-from .lookup import Response, find_execution
+from .lookup import Response, find_execution, is_doomed
 from .stepfunctions import run_in_thread
 
 # AWS: an execution with 24,999 events has no room for ExecutionRedriven and another.
@@ -34,8 +34,9 @@ def redrive_execution(data: dict) -> Response:
     """Continue an unsuccessful execution, with the input and the variables of the top-level state it ended in.
 
     AWS: the ARN, the definition and the history stay; the state is run again as if entered for the first time, with
-    its retries counted from zero, and so is the machine's TimeoutSeconds. In a Parallel or Map state, AWS runs those
-    branches and iterations again that had not succeeded, and this runs all of them.
+    its retries counted from zero, and so is the machine's TimeoutSeconds. "For workflows that include an Inline Map or
+    Parallel state, RedriveExecution API action reschedules and redrives only the iterations and branches that failed or
+    aborted", and within these it is the same: see `containers`.
     """
     execution, failure = find_execution(data, ("execution", "express"))
     if failure:
@@ -48,7 +49,7 @@ def redrive_execution(data: dict) -> Response:
         if reason := _why_not(execution, run):
             return error_response_json("ExecutionNotRedrivable", f"Execution Not Redrivable: '{reason}'", 400)
         date, count = now_iso(), execution["redriveCount"] + 1
-        run.branch = Branch(execution)
+        run.branch = Branch(execution, track=run.branch.track)
         details = {"executionRedrivenEventDetails": {"redriveCount": count}}
         ended = {"stopDate": None, "output": None, "error": None, "cause": None}
         executions.change(
@@ -72,6 +73,8 @@ def redrive_execution(data: dict) -> Response:
 def _why_not(execution: dict, run: executions.Run) -> str | None:
     if run.machine.get("type") == "EXPRESS":
         return "Execution is of an EXPRESS state machine and cannot be redriven"
+    if is_doomed(execution["stateMachineArn"]):
+        return "State machine is being deleted"
     if len(execution["events"]) >= MAX_EVENTS:
         return "Execution history event limit exceeded"
     return executions.redrive_status(execution["status"])[1]

@@ -6,9 +6,9 @@ from typing import Any
 
 from ministack.services import stepfunctions as upstream
 
-from . import tasks, usage
+from . import dataflow, tasks, usage
 from .executions import Branch
-from .task_events import evaluation_failed
+from .task_events import ends_execution, explain
 
 
 def with_retries(
@@ -26,11 +26,13 @@ def with_retries(
         try:
             return attempt()
         except upstream._ExecutionError as failure:
-            evaluation_failed(branch, context["State"]["Name"], failure)
+            explain(branch, context["State"]["Name"], failure)
+            if ends_execution(failure):
+                raise
             delay = _retry_delay(state.get("Retry") or [], failure, counts)
             if delay is None:
                 given_up()
-                return _caught(state, data, context, failure)
+                return _caught(branch, state, data, context, failure)
             upstream._scaled_sleep(delay)
             # AWS: "each retry will be charged as an additional state transition" (Step Functions pricing).
             usage.transition(branch.execution)
@@ -54,10 +56,8 @@ def _retry_delay(retriers: list[dict], failure: Exception, counts: dict[int, int
     return None
 
 
-def _caught(state: dict, data: Any, context: dict, failure: Exception) -> tuple[Any, str | None]:
+def _caught(branch: Branch, state: dict, data: Any, context: dict, failure: Exception) -> tuple[Any, str | None]:
     for catcher in state.get("Catch") or []:
         if tasks.matches(catcher.get("ErrorEquals", []), failure):
-            language = upstream._state_query_language(state, context)
-            output = {"Error": failure.error, "Cause": failure.cause}
-            return upstream._apply_catcher(catcher, data, context, language, output), catcher["Next"]
+            return dataflow.output_of_error(branch, state, catcher, data, context, failure), catcher["Next"]
     raise failure

@@ -13,7 +13,7 @@ from ministack.core.responses import error_response_json, get_account_id, get_re
 from ministack.services import stepfunctions as upstream
 
 from . import executions, patching, reading
-from .lookup import Response, find_execution, find_machine, invalid
+from .lookup import Response, deleting, find_execution, find_machine, invalid
 
 MAX_INPUT_BYTES = 262_144
 MAX_NAME_LENGTH = 80
@@ -27,7 +27,6 @@ ILLEGAL_IN_NAME = re.compile(r"""[\s<>{}\[\]?*"#%\\^|~`$&,;:/\u0000-\u001f\u007f
 def apply() -> None:
     patching.replace(upstream, "_start_execution", start_execution, "9923282fc76c")
     patching.replace(upstream, "_stop_execution", stop_execution, "44d2d84ccd5c")
-    patching.replace(upstream, "_delete_state_machine", delete_state_machine, "bcbc7c7e5bea")
 
 
 def start_execution(data: dict) -> Response:
@@ -71,8 +70,11 @@ def start_execution(data: dict) -> Response:
         execution["sync"] = True
     run = executions.begin(execution, machine)
     with run.publishing:
-        upstream._executions[arn] = execution
-        reading.remember(execution)
+        with executions.lock:
+            if failure := deleting(machine["stateMachineArn"]):
+                return failure
+            upstream._executions[arn] = execution
+            reading.remember(execution)
         upstream._emit_execution_status_event(execution)
     run_in_thread(execution)
     return json_response({"executionArn": arn, "startDate": execution["startDate"]})
@@ -135,17 +137,3 @@ def stop_execution(data: dict) -> Response:
     branch = executions.run_of(execution).branch
     executions.end(branch, "ABORTED", "ExecutionAborted", details, error=error, cause=cause)
     return json_response({"stopDate": execution["stopDate"]})
-
-
-def delete_state_machine(data: dict) -> Response:
-    """DeleteStateMachine, which leaves the executions: the emulator forgets them at once, running or not.
-
-    AWS: the versions and the aliases go with the machine, and a machine that is gone already is no error.
-    """
-    arn = data.get("stateMachineArn")
-    upstream._state_machines.pop(arn, None)
-    upstream._tags.pop(arn, None)
-    for store in (upstream._state_machine_versions, upstream._state_machine_aliases):
-        for qualified in [key for key in store if key.startswith(f"{arn}:")]:
-            store.pop(qualified)
-    return json_response({})

@@ -4,11 +4,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from ministack.core.responses import get_region
+from ministack.services import stepfunctions as upstream
 
 from . import executions
 from .executions import Branch, add_event
 
 INTEGRATION = "arn:aws:states:::"
+CALLBACK = ".waitForTaskToken"
+
+Failure = upstream._ExecutionError
+
+
+class TimedOut(Failure):
+    """An attempt that took too long, or went without a heartbeat for too long.
+
+    AWS: both are States.Timeout in the history and have no cause; a Retry or a Catch can tell a missing heartbeat by
+    States.HeartbeatTimeout. What `Error` a caught heartbeat timeout has is not documented: States.Timeout here, as
+    in the history.
+    """
+
+    def __init__(self, heartbeat: bool = False) -> None:
+        super().__init__("States.Timeout", "")
+        self.heartbeat = heartbeat
 
 
 @dataclass
@@ -24,19 +41,31 @@ def error_and_cause(failure: Exception) -> dict:
     return {name: value for name, value in (("error", failure.error), ("cause", failure.cause)) if value}
 
 
-def evaluation_failed(branch: Branch, name: str, failure: Exception) -> None:
-    """What the history says of an expression that could not be evaluated, once.
+def ends_execution(failure: Exception) -> bool:
+    """Whether it is States.Runtime, and not what a task or a Fail state calls so.
+
+    AWS: "States.Runtime errors aren't retriable, and will always cause the execution to fail. A Retry or Catch on
+    States.ALL won't catch States.Runtime errors." As recorded, ExecutionFailed follows at once, also from within a
+    Parallel or Map state.
+    """
+    return failure.error == "States.Runtime" and not hasattr(failure, "reported")
+
+
+def explain(branch: Branch, name: str, failure: Exception) -> None:
+    """Tell of the state that could not be run, or whose expression could not be evaluated: once, the innermost.
 
     As recorded: the cause tells of the state, also in what follows, and the event of a Pass or a Map state that came
     no further follows what its Entered event follows.
     """
-    if failure.error != "States.QueryEvaluationError" or hasattr(failure, "state"):
+    if hasattr(failure, "state") or not (ends_execution(failure) or failure.error == "States.QueryEvaluationError"):
         return
     failure.state = name
     entered = branch.entered_event
     failure.cause = (
         f"An error occurred while executing the state '{name}' (entered at the event id #{entered}). {failure.cause}"
     )
+    if ends_execution(failure):
+        return
     follows = branch.previous
     if branch.state_type in ("Pass", "Map") and follows == entered:
         follows = branch.execution["events"][entered - 1]["previousEventId"]

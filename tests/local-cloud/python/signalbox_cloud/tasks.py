@@ -6,26 +6,9 @@ from typing import Any
 
 from ministack.services import stepfunctions as upstream
 
-from . import callbacks, ecs_states, executions
+from . import callbacks, dataflow, ecs_states, executions, nested, paths, stubs
 from .executions import Branch
-from .task_events import INTEGRATION, Events, Limits, events_of
-
-CALLBACK = ".waitForTaskToken"
-
-Failure = upstream._ExecutionError
-
-
-class TimedOut(Failure):
-    """An attempt that took too long, or went without a heartbeat for too long.
-
-    AWS: both are States.Timeout in the history and have no cause; a Retry or a Catch can tell a missing heartbeat by
-    States.HeartbeatTimeout. What `Error` a caught heartbeat timeout has is not documented: States.Timeout here, as
-    in the history.
-    """
-
-    def __init__(self, heartbeat: bool = False) -> None:
-        super().__init__("States.Timeout", "")
-        self.heartbeat = heartbeat
+from .task_events import CALLBACK, INTEGRATION, Events, Failure, Limits, TimedOut, events_of
 
 
 def matches(error_equals: list[str], failure: Exception) -> bool:
@@ -36,41 +19,33 @@ def matches(error_equals: list[str], failure: Exception) -> bool:
 
 def attempt(branch: Branch, state: dict, data: Any, context: dict) -> tuple[Any, str | None]:
     resource = state.get("Resource", "")
-    jsonata = upstream._state_query_language(state, context) == "JSONata"
+    if ":activity:" in resource and resource not in upstream._activities and stubs.stub_of(context) is None:
+        raise Failure("States.Runtime", f"The activity {resource} does not exist.")
     token = None
-    if CALLBACK in resource:
-        # AWS: each attempt has a token of its own.
+    if CALLBACK in resource or ".sync" in resource:
+        # AWS: each attempt has a token of its own. As recorded, the context of a `.sync` task has one, too.
         token = callbacks.new_token()
         context["Task"] = {"Token": token}
     try:
-        if jsonata:
-            parameters = upstream._apply_jsonata_arguments(state, data, context)
-        else:
-            effective = upstream._apply_input_path(state, data, context)
-            parameters = upstream._apply_parameters(state, effective, context)
-        limits = _limits(state, data, context, jsonata)
-        result = _perform(branch, resource, parameters, limits, token)
-        if jsonata:
-            output = upstream._apply_jsonata_output(state, data, context, result=result, default=result)
-            upstream._apply_state_assign(state, data, context, result=result)
-        else:
-            result = upstream._apply_result_selector(state, result)
-            output = upstream._apply_output_path(state, upstream._apply_result_path(state, data, result), context)
-        return output, upstream._next_or_end(state)
+        parameters = dataflow.arguments(state, data, context)
+        limits = _limits(state, data, context)
+        stub = stubs.call(context, parameters, token)
+        result = _perform(branch, resource, parameters, limits, token, stub)
+        return dataflow.output_of_result(branch, state, data, context, result), upstream._next_or_end(state)
     finally:
         context.pop("Task", None)
 
 
-def _limits(state: dict, data: Any, context: dict, jsonata: bool) -> Limits:
-    return Limits(*(_seconds(state, field, data, context, jsonata) for field in ("TimeoutSeconds", "HeartbeatSeconds")))
+def _limits(state: dict, data: Any, context: dict) -> Limits:
+    return Limits(*(_seconds(state, field, data, context) for field in ("TimeoutSeconds", "HeartbeatSeconds")))
 
 
-def _seconds(state: dict, field: str, data: Any, context: dict, jsonata: bool) -> float | None:
-    if jsonata and field in state:
+def _seconds(state: dict, field: str, data: Any, context: dict) -> float | None:
+    if field in state and dataflow.is_jsonata(state, context):
         value = upstream._jsonata_state_field(state, field, "number", data, context)
     elif f"{field}Path" in state:
         path = state[f"{field}Path"]
-        value = upstream._resolve_path_or_ctx(path, upstream._apply_input_path(state, data, context), context)
+        value = paths.resolve(path, dataflow.effective_input(state, data, context), context)
         if not upstream._is_num(value) or value <= 0:
             cause = f"The {field}Path parameter does not reference a positive integer: {path} == {json.dumps(value)}"
             raise Failure("States.Runtime", cause)
@@ -81,27 +56,42 @@ def _seconds(state: dict, field: str, data: Any, context: dict, jsonata: bool) -
     return value
 
 
-def _perform(branch: Branch, resource: str, parameters: Any, limits: Limits, token: str | None) -> Any:
+def _perform(
+    branch: Branch,
+    resource: str,
+    parameters: Any,
+    limits: Limits,
+    token: str | None,
+    stub: stubs.StubbedCall | None,
+) -> Any:
     events = events_of(resource)
     events.scheduled(branch, parameters, limits)
     started = time.monotonic()
-    if ":activity:" not in resource:
+    stubbed = stub is not None and not stub.is_real
+    if stubbed or ":activity:" not in resource:
         events.started(branch)
     try:
-        if token is not None:
+        if stubbed:
+            result = stub.run(branch, resource, limits, started, events)
+        elif CALLBACK in resource:
             result = _call_back(branch, resource, parameters, limits, token, started, events)
         elif ":activity:" in resource:
             result = _wait_for_worker(branch, resource, parameters, limits, started, events)
         elif resource == ecs_states.RUN_TASK_SYNC:
             result = ecs_states.run_to_the_end(branch, parameters, limits, started, events)
+        elif resource.startswith(nested.START_SYNC):
+            result = nested.run_to_the_end(branch, resource, parameters, limits, started, events)
         elif limits.timeout is not None:
             result = _within(branch, limits.timeout, resource, parameters)
         else:
             result = upstream._invoke_resource(resource, parameters)
+        if dataflow.is_too_large(result):
+            raise dataflow.too_large(resource)
     except TimedOut as failure:
         events.timed_out(branch, failure)
         raise
     except Failure as failure:
+        failure.reported = True
         events.failed(branch, failure)
         raise
     events.succeeded(branch, result)
@@ -143,8 +133,6 @@ def _wait_for_worker(
     branch: Branch, activity: str, parameters: Any, limits: Limits, started: float, events: Events
 ) -> Any:
     """Put a task before the workers of an activity, and wait for what comes back with its token."""
-    if activity not in upstream._activities:
-        raise Failure("ActivityDoesNotExist", f"Activity Does Not Exist: '{activity}'")
     task = callbacks.Task(callbacks.new_token(), branch, started, limits.timeout, limits.heartbeat)
     with task:
         entry = {"taskToken": task.token, "input": executions.compact(parameters)}

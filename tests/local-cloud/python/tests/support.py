@@ -210,6 +210,29 @@ class CloudTest(unittest.TestCase):
         sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
         return json.loads(message["Body"])
 
+    def stub(self, *outcomes: dict, machine: str = "machine", **fields) -> str:
+        """Let the tasks of a machine answer by themselves; returns the stub's id."""
+        body = {"account": self.account, "machine": machine, "outcomes": list(outcomes), **fields}
+        return self.cloud.request("POST", "stubs", body)["id"]
+
+    def stubbed_calls(self, **query: str) -> list[dict]:
+        return self.cloud.request("GET", "stubs/calls", account=self.account, **query)["calls"]
+
+    def release(self, **fields) -> int:
+        return self.cloud.request("POST", "stubs/release", {"account": self.account, **fields})["released"]
+
+    def held(self, times: int = 1) -> None:
+        """Wait until so many stubbed calls are open."""
+        eventually(
+            lambda: [each["outcome"] for each in self.stubbed_calls()].count("open") == times, f"{times} held calls"
+        )
+
+    def output(self, execution: str):
+        """The output of an execution that succeeds."""
+        described = self.ended(execution)
+        self.assertEqual("SUCCEEDED", described["status"], described)
+        return json.loads(described["output"])
+
     def history(self, execution: str, **options) -> list[dict]:
         return self.states.get_execution_history(executionArn=execution, **options)["events"]
 

@@ -135,7 +135,7 @@ class Ends(EcsTest):
         self.settings(stopTimeoutSeconds=0.3)
         task = self.run_task(self.define(container('trap "" TERM; while :; do sleep 0.05; done')))
         self.when(task, "RUNNING")
-        time.sleep(0.1)
+        time.sleep(0.3)
         started = time.monotonic()
         self.ecs.stop_task(cluster="jobs", task=task["taskArn"])
         self.assertEqual(137, self.when(task, "STOPPED")["containers"][0]["exitCode"])
@@ -145,6 +145,8 @@ class Ends(EcsTest):
         self.settings(stopTimeoutSeconds=60)
         task = self.run_task(self.define(container('trap "" TERM; while :; do sleep 0.05; done', stopTimeout=1)))
         self.when(task, "RUNNING")
+        # Until the shell has set its trap, as above.
+        time.sleep(0.3)
         self.ecs.stop_task(cluster="jobs", task=task["taskArn"])
         self.assertEqual(137, self.when(task, "STOPPED")["containers"][0]["exitCode"])
 

@@ -148,8 +148,8 @@ class History(CloudTest):
             branches = {"Each": items, "Rest": waiting}
             parallel["Branches"] = [{"StartAt": name, "States": {name: state}} for name, state in branches.items()]
             state = {**parallel, **fields}
-        handler = {"Type": "Fail", "Error": "Handled"}
-        machine = self.machine({"StartAt": "S", "States": {"S": state, "H": handler}})
+        handler = {"H": {"Type": "Fail", "Error": "Handled"}} if "Catch" in fields else {}
+        machine = self.machine({"StartAt": "S", "States": {"S": state, **handler}})
         execution = self.start(machine, ["a", "b"])
         tokens = [self.sent()["token"] for _ in range(2)]
         self.all_entered(execution, {"Map": 2, "Parallel": 1}[outer], "Rest")
@@ -195,6 +195,37 @@ class History(CloudTest):
         caught = [{"ErrorEquals": ["States.ALL"], "Next": "H"}]
         handled = [(11, 10, "MapStateExited"), (12, 11, "FailStateEntered"), (13, 12, "ExecutionFailed")]
         self.assertEqual([*IN_A_PARALLEL_IN_A_MAP, *handled], self.nested_failure("Map", Catch=caught))
+
+    def test_a_failed_branch_ends_all_that_runs_in_its_siblings(self):
+        """A Map in a Parallel, whose tasks are open, and a Parallel in a Map."""
+        service = {"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:listActivities"}
+        for kind in ("Map", "Parallel"):
+            with self.subTest(kind):
+                inner = {"StartAt": "T", "States": {"T": {**service, "Next": "Z"}, "Z": end(Type="Pass")}}
+                if kind == "Map":
+                    within = end(Type="Map", ItemProcessor=inner)
+                else:
+                    within = end(Type="Parallel", Branches=[inner])
+                within = {"StartAt": "I", "States": {"I": {**within, "Next": "After"}, "After": end(Type="Pass")}}
+                del within["States"]["I"]["End"]
+                fails = {"StartAt": "F", "States": {"F": end(**service)}}
+                fan = end(Type="Parallel", Branches=[within, fails])
+                self.stub({"state": "F", "hold": True, "fail": {"error": "E"}}, {"hold": True}, machine=kind)
+                execution = self.start(self.machine(one(fan), kind), [1, 2, 3])
+                tasks = 3 if kind == "Map" else 1
+                self.held(tasks + 1)
+                self.release(state="F")
+                self.assertEqual("E", self.ended(execution)["error"])
+                name = execution.rpartition(":")[2]
+
+                def aborted(name=name) -> int:
+                    return sum(each["outcome"] == "aborted" for each in self.stubbed_calls(execution=name))
+
+                eventually(lambda: aborted() == tasks, "the end of the tasks")
+                self.assertEqual(0, self.release())
+                types = self.types(execution)
+                self.assertEqual((tasks + 1, 0), (types.count("TaskStateAborted"), types.count("PassStateEntered")))
+                self.assertEqual("ExecutionFailed", types[-1])
 
     def test_an_execution_that_is_ended_from_outside_follows_nothing(self):
         """As recorded: what is open has no event of its own."""
@@ -381,6 +412,20 @@ class History(CloudTest):
         page = self.states.get_execution_history(executionArn=execution, maxResults=1000, reverseOrder=True)
         self.assertEqual([8, 7, 6, 5, 4, 3, 2, 1], [event["id"] for event in page["events"]])
 
+    def test_a_history_has_25_000_events(self):
+        """As measured: the last one is the failure, and the execution cannot be redriven any more."""
+        rule = {"Variable": "$.i", "NumericEquals": 0, "Next": "A"}
+        states = {"A": {"Type": "Choice", "Choices": [rule], "Default": "B"}, "B": {"Type": "Succeed"}}
+        execution = self.start(self.machine({"StartAt": "A", "States": states}), {"i": 0})
+        described = self.ended(execution, seconds=60)
+        cause = "The execution reached the maximum number of history events (25000)."
+        self.assertEqual(("States.Runtime", cause), (described["error"], described["cause"]))
+        last = self.history(execution, reverseOrder=True, maxResults=2)
+        expected = [(25_000, 24_999, "ExecutionFailed"), (24_999, 24_998, "ChoiceStateExited")]
+        self.assertEqual(expected, [(event["id"], event["previousEventId"], event["type"]) for event in last])
+        redrive = self.states.redrive_execution
+        self.assertIn("limit", self.assert_refused("ExecutionNotRedrivable", redrive, executionArn=execution))
+
     def test_pages(self):
         execution = self.run_machine(one(end(Type="Pass")))
         for backwards in (False, True):
@@ -459,8 +504,6 @@ class Context(CloudTest):
                 ("B", end(Type="Pass", Output="{% $x %}")),
             )
         ]
-        parallel = end(Type="Parallel", Branches=branches, Output="{% $append($states.result, $x) %}")
-        first = {"Type": "Pass", "Assign": {"x": "outside"}, "Next": "S"}
-        definition = {"QueryLanguage": "JSONata", "StartAt": "First", "States": {"First": first, "S": parallel}}
-        execution = self.start(self.machine(definition))
-        self.assertEqual('["A","B","outside"]', self.ended(execution)["output"])
+        parallel = end(Type="Parallel", Branches=branches, Output="{% $append($states.result, $exists($x)) %}")
+        execution = self.start(self.machine(one(parallel, QueryLanguage="JSONata")))
+        self.assertEqual('["A","B",false]', self.ended(execution)["output"])

@@ -161,14 +161,6 @@ class Definition(CloudTest):
         self.assertEqual(PASS, json.loads(updated["definition"]))
         self.assertLess(described["updateDate"], updated["updateDate"])
 
-    def test_executions_survive_the_deletion_of_their_machine(self):
-        machine = self.machine({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 1, "End": True}}})
-        execution = self.start(machine)
-        self.states.delete_state_machine(stateMachineArn=machine)
-        self.assertEqual("SUCCEEDED", self.ended(execution)["status"])
-        described = self.states.describe_state_machine_for_execution(executionArn=execution)
-        self.assertEqual(machine, described["stateMachineArn"])
-
     def test_versions_go_with_their_machine(self):
         machine = self.machine(PASS)
         version = self.states.publish_state_machine_version(stateMachineArn=machine)["stateMachineVersionArn"]

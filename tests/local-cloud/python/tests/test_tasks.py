@@ -11,7 +11,9 @@ CLOSED = "Task Timed Out: 'Provided task does not exist anymore'"
 
 
 def machine_of(state: dict, **fields) -> dict:
-    return {"StartAt": "T", "States": {"T": state, "Done": {"Type": "Pass", "End": True}}, **fields}
+    """A state, and one that its Catch leads to if it has any."""
+    done = {"Done": {"Type": "Pass", "End": True}} if "Catch" in state else {}
+    return {"StartAt": "T", "States": {"T": state, **done}, **fields}
 
 
 class Limits(CloudTest):
@@ -204,7 +206,8 @@ class Functions(CloudTest):
 
         arguments = {"FunctionName": self.function, "Payload": fill(payload)}
         definition = task(CALLBACK, **{"Arguments" if jsonata else "Parameters": arguments}, **fields)
-        definition["States"]["Done"] = {"Type": "Pass", "End": True}
+        if "Catch" in fields:
+            definition["States"]["Done"] = {"Type": "Pass", "End": True}
         return self.start(self.machine(definition, name, INVOKE_ANYTHING))
 
     def answer(self, then: dict | None = None) -> dict:

@@ -13,12 +13,16 @@ use signalbox::lock::admin::{Edge, Order};
 use signalbox::lock::key::Priority;
 use signalbox::lock::record::{Attempt, Hold};
 use signalbox::lock::release::End;
+use signalbox::lock::reserve::RESERVED;
 use signalbox::lock::store::Setting;
 use signalbox::tasks::TaskToken;
 
 use super::watch::SHARED;
 use super::{INVOCATION, Local, Model, PROMPT_REDRIVE, Scenario};
 use crate::tokens::Standing;
+
+/// A call to redrive takes effect by then.
+const REDRIVE_TAKES: Duration = Duration::from_secs(12);
 
 /// How a state that acquires ends.
 enum Got {
@@ -185,11 +189,17 @@ impl Model {
         world
             .sleep(Duration::from_millis(500) + world.up_to(most.saturating_sub(Duration::from_millis(500))))
             .await;
+        // Half of them are redriven by somebody who reserves first, and if that fails gives up, or redrives all the same.
+        let reserves = world.chance(0.5);
+        let reserved = reserves && self.reserve(run).await;
+        if reserves && !reserved && world.chance(0.7) {
+            return false;
+        }
         self.sfn.redrive(&run.arn);
         let redrive = self.sfn.now(&run.arn).redrive;
         let since = world.now();
         // If nobody was told of the failure, nobody may have believed it yet.
-        self.enters(hold, None, prompt && !told);
+        self.enters(hold, None, reserved || (prompt && !told && !reserves));
         self.emit_redriven(&run.arn, redrive, since);
         self.must_be_covered(hold, redrive);
         if world.chance(0.3) {
@@ -208,6 +218,37 @@ impl Model {
             }
         }
         true
+    }
+
+    /// Reserves what the run held, for a redrive that follows. Whether it may be redriven: if not, what was reserved before a
+    /// crash is left behind.
+    async fn reserve(self: &Rc<Self>, run: &Run) -> bool {
+        let world = &self.world;
+        let redrive = self.sfn.now(&run.arn).redrive + 1;
+        for _ in 0..world.number(1..=3) {
+            // Two at once: each reserves for the same redrive, and either may make it.
+            if world.chance(0.2) {
+                let arn = run.arn.clone();
+                self.invoke(move |session| Box::pin(async move { session.reserve(&arn, redrive).await }));
+            }
+            let arn = run.arn.clone();
+            let by = world.now().after(RESERVED);
+            let answer = self
+                .call(move |session| Box::pin(async move { session.reserve(&arn, redrive).await }))
+                .await;
+            match answer {
+                Some(Ok(None)) if world.now() < by && world.chance(0.9) => {
+                    // As late as it may be, with the time that the call takes.
+                    let most = by.since(world.now()) + REDRIVE_TAKES;
+                    world.sleep(world.up_to(most)).await;
+                    return true;
+                }
+                Some(Ok(Some(_))) => return false,
+                _ => {}
+            }
+            world.sleep(world.up_to(Duration::from_secs(90))).await;
+        }
+        false
     }
 
     async fn live_in_branches(self: &Rc<Self>, run: &Run) {
@@ -460,8 +501,17 @@ impl Model {
         self.emit(move |model| {
             let run = run.clone();
             Box::pin(async move {
+                let (arn, handled) = (run.clone(), Rc::clone(&model));
                 let answer = model
-                    .call(move |session| Box::pin(async move { session.redriven(&run, redrive, since).await }))
+                    .call(move |session| {
+                        Box::pin(async move {
+                            let done = session.redriven(&run, redrive, since).await;
+                            if done.is_ok() {
+                                handled.heard_of(&arn, redrive);
+                            }
+                            done
+                        })
+                    })
                     .await;
                 matches!(answer, Some(Ok(())))
             })

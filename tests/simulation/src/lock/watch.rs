@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::{Clock, Timestamp};
-use signalbox::lock::record::Hold;
+use signalbox::lock::record::{Head, Hold, Holder};
 use signalbox::tasks::TaskToken;
 
 use super::{Model, Scenario};
@@ -122,6 +123,11 @@ impl Watch {
     }
 }
 
+/// The entry of a hold.
+fn entry<'h>(head: &'h Head, hold: &Hold) -> Option<&'h Holder> {
+    head.holders.values().find(|holder| holder.is_of(hold))
+}
+
 impl Model {
     /// Looks at every write to the table, and at every grant that is delivered.
     pub(super) fn observe(self: &Rc<Self>) {
@@ -163,6 +169,24 @@ impl Model {
         self.check_room();
     }
 
+    /// Its redrive was heard of: if it holds then, it holds on.
+    pub(super) fn heard_of(&self, run: &ExecutionArn, redrive: u32) {
+        let now = self.sfn.now(run);
+        if now.redrive != redrive || !self.sfn.runs(run) {
+            return;
+        }
+        self.table.peek(|items| {
+            let Some(head) = items.heads.get(&Self::lock()) else {
+                return;
+            };
+            for inside in self.watch.inside.borrow_mut().iter_mut() {
+                let held = entry(head, &inside.hold).is_some_and(|holder| holder.redrive == redrive);
+                inside.counts |= held && inside.hold.execution == *run;
+            }
+        });
+        self.check_room();
+    }
+
     fn check_room(&self) {
         let inside = self.watch.inside.borrow();
         let counted: Vec<String> = inside
@@ -193,8 +217,9 @@ impl Model {
         {
             let run = &inside.hold.execution;
             let now = self.sfn.now(run);
-            let held = head.holders.values().any(|holder| {
-                holder.execution == *run && holder.name == inside.hold.name && holder.redrive == now.redrive
+            // Not by what was reserved before, for another redrive: that may be taken back at this moment.
+            let held = entry(head, &inside.hold).is_some_and(|holder| {
+                holder.redrive == now.redrive && holder.at.after(Duration::from_millis(2 * super::SKEW)) >= now.since
             });
             if held && now.redrive > 0 && self.sfn.runs(run) {
                 inside.counts = true;
@@ -242,12 +267,17 @@ impl Model {
     pub(super) fn must_be_covered(self: &Rc<Self>, hold: &Hold, redrive: u32) {
         let (model, hold) = (Rc::clone(self), hold.clone());
         let left = model.world.now().max(model.start.after(super::TROUBLE_ENDS));
-        let by = left.after(std::time::Duration::from_secs(200));
+        let by = left.after(Duration::from_secs(200));
         self.world.spawn(async move {
             model.world.sleep(by.since(model.world.now())).await;
             let now = model.sfn.now(&hold.execution);
-            if model.sfn.runs(&hold.execution) && now.redrive == redrive && model.watch.is_covered(&hold) == Some(false)
-            {
+            let held = model.table.peek(|items| {
+                let head = items.heads.get(&Self::lock());
+                head.and_then(|head| entry(head, &hold))
+                    .is_some_and(|holder| holder.redrive == redrive)
+            });
+            let lives = model.sfn.runs(&hold.execution) && now.redrive == redrive;
+            if lives && !held && model.watch.is_covered(&hold) == Some(false) {
                 model.breaks(format!(
                     "{} was redriven, and works on without the lock",
                     hold.execution.name()

@@ -53,14 +53,21 @@ pub(super) fn taken_again<'c>(
     }
     let but: &[&str] = if feeds { &MAY_DIFFER[..3] } else { &MAY_DIFFER };
     let rest = |fields: &Fields| {
-        let rest = fields.iter().filter(|(field, _)| !but.contains(&field.as_str()) && !field.ends_with("SecondsPath"));
+        let rest = fields
+            .iter()
+            .filter(|(field, _)| !but.contains(&field.as_str()) && !field.ends_with("SecondsPath"));
         let rest = rest.map(|(field, value)| (field.clone(), value.clone()));
         rest.collect::<Fields>()
     };
     let (mut before, mut after) = (rest(was), rest(is));
     let handlers = (handlers(was), handlers(is));
     for fields in [&mut before, &mut after] {
-        for entry in fields.get_mut("Catch").and_then(Value::as_array_mut).into_iter().flatten() {
+        for entry in fields
+            .get_mut("Catch")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             entry["Next"] = Value::Null;
         }
     }
@@ -88,7 +95,10 @@ fn handlers(state: &Fields) -> Vec<&str> {
 /// Only what the new answer gives is assigned.
 fn assigns(was: &Fields, is: &Fields, jsonata: bool) -> Result<(), String> {
     let nothing = Fields::new();
-    let (was, is) = (object(was, "Assign").unwrap_or(&nothing), object(is, "Assign").unwrap_or(&nothing));
+    let (was, is) = (
+        object(was, "Assign").unwrap_or(&nothing),
+        object(is, "Assign").unwrap_or(&nothing),
+    );
     for (key, value) in was {
         let written = value.to_string();
         let comes_from_answer = match jsonata {
@@ -112,7 +122,11 @@ fn asks(was: &Fields, is: &Fields, hold: &Hold, jsonata: bool) -> Result<(), Str
     let invokes = text(was, "Resource").is_some_and(|resource| resource.contains("lambda:invoke"));
     let of = |state: &Fields| {
         let arguments = state.get(field).cloned().unwrap_or_default();
-        if invokes { arguments["Payload"].clone() } else { arguments }
+        if invokes {
+            arguments["Payload"].clone()
+        } else {
+            arguments
+        }
     };
     let (was, asked) = (of(was), of(is));
     let Some(recorded) = hold.payload.as_object() else {
@@ -142,9 +156,16 @@ fn asks(was: &Fields, is: &Fields, hold: &Hold, jsonata: bool) -> Result<(), Str
             _ => return Err(format!("it asks {asked:?}, where {key} was {value}")),
         }
     }
-    let more = asked.iter().filter(|(key, _)| !recorded.contains_key(key.trim_end_matches(".$")));
-    let mut more = more.filter(|(_, value)| !value.as_str().is_some_and(|text| text.contains("$$.") || text.contains(".context.")));
-    more.next().map_or(Ok(()), |(key, _)| Err(format!("it asks for {key}, which it did not")))
+    let more = asked
+        .iter()
+        .filter(|(key, _)| !recorded.contains_key(key.trim_end_matches(".$")));
+    let mut more = more.filter(|(_, value)| {
+        !value
+            .as_str()
+            .is_some_and(|text| text.contains("$$.") || text.contains(".context."))
+    });
+    more.next()
+        .map_or(Ok(()), |(key, _)| Err(format!("it asks for {key}, which it did not")))
 }
 
 /// Whether an expression is one of the context object: the original's, or what the function calls it.

@@ -27,7 +27,16 @@ pub(super) enum Leads<'c> {
 
 /// Runs a Pass, or says why that cannot be done: it is none that gives literals.
 pub(super) fn run_pass<'c>(run: &mut Run, pass: &'c Fields, jsonata: bool) -> Result<Leads<'c>, String> {
-    let known = ["Type", "QueryLanguage", "Result", "Assign", "Output", "OutputPath", "Next", "End"];
+    let known = [
+        "Type",
+        "QueryLanguage",
+        "Result",
+        "Assign",
+        "Output",
+        "OutputPath",
+        "Next",
+        "End",
+    ];
     if let Some(field) = pass.keys().find(|field| !known.contains(&field.as_str())) {
         return Err(format!("an injected Pass has {field}"));
     }
@@ -102,7 +111,10 @@ fn found<'v>(value: &'v Value, path: &str) -> Result<&'v Value, String> {
         name => name.unwrap_or_default(),
     };
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let found = value.as_object().and_then(|fields| fields.get(name)).filter(|_| is_name);
+    let found = value
+        .as_object()
+        .and_then(|fields| fields.get(name))
+        .filter(|_| is_name);
     found.ok_or_else(|| format!("{path} finds nothing"))
 }
 
@@ -123,21 +135,24 @@ pub(super) fn evaluated(value: &Value) -> Result<Value, String> {
     })
 }
 
-/// `null`, or a string literal: what JSON and `JSONata` have in common.
+/// A scalar, which JSON and `JSONata` write alike. Within a string no `%}` may end the expression early; a number is a
+/// double.
 fn literal(expression: &str) -> Result<Value, String> {
-    if expression == "null" {
-        return Ok(Value::Null);
-    }
-    let string = serde_json::from_str::<Value>(expression).ok().filter(Value::is_string);
-    // Within it no %} may end the expression early.
-    string
-        .filter(|_| !expression.contains('%'))
-        .ok_or_else(|| format!("{expression} is no literal"))
+    let value: Option<Value> = serde_json::from_str(expression).ok();
+    let exact = |value: &Value| match value {
+        Value::Array(_) | Value::Object(_) => false,
+        Value::Number(number) => number.as_u64().is_none_or(|number| number < 1 << 54) && !expression.starts_with('-'),
+        _ => !expression.contains('%'),
+    };
+    value.filter(exact).ok_or_else(|| format!("{expression} is no literal"))
 }
 
 /// Where a Choice leads an iteration with this index; `key` is where its input has the index.
 pub(super) fn route<'c>(choice: &'c Fields, key: &str, index: u64, jsonata: bool) -> Result<&'c str, String> {
-    let rules = choice.get("Choices").and_then(Value::as_array).ok_or("a Choice has no rules")?;
+    let rules = choice
+        .get("Choices")
+        .and_then(Value::as_array)
+        .ok_or("a Choice has no rules")?;
     for rule in rules {
         let holds = match jsonata {
             true => {

@@ -20,7 +20,11 @@ pub(super) fn iterations(
     plan: &BTreeMap<u32, Region>,
     jsonata: bool,
 ) {
-    let field = if was.contains_key("ItemProcessor") { "ItemProcessor" } else { "Iterator" };
+    let field = if was.contains_key("ItemProcessor") {
+        "ItemProcessor"
+    } else {
+        "Iterator"
+    };
     let (Some(original), Some(clone)) = (object(was, field), object(is, field)) else {
         return check.say(place, "the processor stands in another field");
     };
@@ -54,7 +58,11 @@ fn keys(was: &Fields, is: &Fields, jsonata: bool) -> Result<Keys, String> {
         return Err("the selector is not wrapped".to_owned());
     };
     let (index, value, end) = match jsonata {
-        true => ("{% $states.context.Map.Item.Index %}", "{% $states.context.Map.Item.Value %}", ""),
+        true => (
+            "{% $states.context.Map.Item.Index %}",
+            "{% $states.context.Map.Item.Value %}",
+            "",
+        ),
         false => ("$$.Map.Item.Index", "$$.Map.Item.Value", ".$"),
     };
     let value = json!(value);
@@ -96,7 +104,9 @@ fn routes<'c>(
         || choice.keys().any(|field| !known.contains(&field.as_str()))
         || is_jsonata(choice, place.jsonata) != check.jsonata
     {
-        return Err(format!("\"{which}\" is no injected Choice in the language of the top level"));
+        return Err(format!(
+            "\"{which}\" is no injected Choice in the language of the top level"
+        ));
     }
     walk.seen.insert(which);
     let default = text(choice, "Default").ok_or("the Choice has no Default")?;

@@ -24,7 +24,12 @@ pub(super) fn hold(clone: &Fields, originals: &HashSet<String>, problems: &mut V
     region(clone, originals, &mut seen, problems);
 }
 
-fn region<'c>(fields: &'c Fields, originals: &HashSet<String>, seen: &mut HashSet<&'c str>, problems: &mut Vec<String>) {
+fn region<'c>(
+    fields: &'c Fields,
+    originals: &HashSet<String>,
+    seen: &mut HashSet<&'c str>,
+    problems: &mut Vec<String>,
+) {
     let (Some(start), Some(states)) = (text(fields, "StartAt"), object(fields, "States")) else {
         problems.push("a region has no StartAt, or no States".to_owned());
         return;
@@ -33,10 +38,16 @@ fn region<'c>(fields: &'c Fields, originals: &HashSet<String>, seen: &mut HashSe
     let mut open = vec![start];
     while let Some(name) = open.pop() {
         match states.get(name) {
-            None => problems.push(format!("nothing in its region is called \"{name}\", where something leads")),
+            None => problems.push(format!(
+                "nothing in its region is called \"{name}\", where something leads"
+            )),
             Some(state) if reached.insert(name) => open.extend(targets(state)),
             Some(_) => {}
         }
+    }
+    let ends = |state: &Value| state["End"] == true || matches!(state["Type"].as_str(), Some("Succeed" | "Fail"));
+    if !states.values().any(ends) {
+        problems.push(format!("the region that starts at \"{start}\" has no end"));
     }
     for (name, state) in states {
         if !reached.contains(name.as_str()) {

@@ -65,8 +65,11 @@ pub(super) fn going_on(check: &mut Check, place: &Place, original: &Fields, clon
 impl<'c> Walk<'c> {
     pub(super) fn new(check: &mut Check, place: &'c Place, original: &'c Fields, clone: &'c Fields) -> Self {
         let rest = |region: &Fields| {
-            let rest = region.iter().filter(|(field, _)| !matches!(field.as_str(), "StartAt" | "States"));
-            rest.map(|(field, value)| (field.clone(), value.clone())).collect::<Fields>()
+            let rest = region
+                .iter()
+                .filter(|(field, _)| !matches!(field.as_str(), "StartAt" | "States"));
+            rest.map(|(field, value)| (field.clone(), value.clone()))
+                .collect::<Fields>()
         };
         if !same(&Value::Object(rest(original)), &Value::Object(rest(clone))) {
             check.say(place, "fields of the region differ");
@@ -102,7 +105,10 @@ impl<'c> Walk<'c> {
             self.back.insert(clone, original);
             self.open.push((original, clone));
         } else if known != (Some(&clone), Some(&original)) {
-            check.say(self.place, format!("\"{clone}\" does not always stand for \"{original}\""));
+            check.say(
+                self.place,
+                format!("\"{clone}\" does not always stand for \"{original}\""),
+            );
         }
     }
 
@@ -112,7 +118,10 @@ impl<'c> Walk<'c> {
             match (object(self.original, original), object(self.clone, clone)) {
                 (Some(was), Some(is)) => {
                     if !self.seen.insert(clone) {
-                        check.say(self.place, format!("\"{clone}\" is changed, and run as \"{original}\" as well"));
+                        check.say(
+                            self.place,
+                            format!("\"{clone}\" is changed, and run as \"{original}\" as well"),
+                        );
                     }
                     self.state(check, (original, was), (clone, is), self.place.exact);
                 }
@@ -158,12 +167,18 @@ impl<'c> Walk<'c> {
                 _ => same(one, other),
             };
             if is_missing || !equal {
-                check.say(self.place, format!("{field} of \"{clone}\" differs from that of \"{original}\""));
+                check.say(
+                    self.place,
+                    format!("{field} of \"{clone}\" differs from that of \"{original}\""),
+                );
             }
         }
         let (was, is) = (targets(was), targets(is));
         if was.len() != is.len() {
-            check.say(self.place, format!("\"{clone}\" leads to {is:?}, where \"{original}\" leads to {was:?}"));
+            check.say(
+                self.place,
+                format!("\"{clone}\" leads to {is:?}, where \"{original}\" leads to {was:?}"),
+            );
         }
         for (was, is) in was.into_iter().zip(is) {
             self.pair(check, was, is);
@@ -204,7 +219,10 @@ impl<'c> Walk<'c> {
             let jsonata = is_jsonata(state, self.place.jsonata);
             if text(state, "Type") == Some("Pass") && taken_again == 0 {
                 if jsonata != check.jsonata {
-                    check.say(self.place, format!("\"{name}\" is not in the language of the top level"));
+                    check.say(
+                        self.place,
+                        format!("\"{name}\" is not in the language of the top level"),
+                    );
                 }
                 if !self.seen.insert(name) {
                     return check.say(self.place, format!("\"{name}\" is run through twice"));
@@ -238,14 +256,26 @@ impl<'c> Walk<'c> {
         }
         if run.data.as_ref() != Some(&expected.to_string()) {
             let data = run.data.unwrap_or_default();
-            check.say(self.place, format!("{data} arrives at \"{}\" and not {expected}", at.state));
+            check.say(
+                self.place,
+                format!("{data} arrives at \"{}\" and not {expected}", at.state),
+            );
         }
         if run.variables != expected_variables {
             let variables = &run.variables;
-            check.say(self.place, format!("{variables:?} arrive at \"{}\" and not {expected_variables:?}", at.state));
+            check.say(
+                self.place,
+                format!(
+                    "{variables:?} arrive at \"{}\" and not {expected_variables:?}",
+                    at.state
+                ),
+            );
         }
         if taken_again != taken.len() {
-            check.say(self.place, format!("{} of {} holds are taken again", taken_again, taken.len()));
+            check.say(
+                self.place,
+                format!("{} of {} holds are taken again", taken_again, taken.len()),
+            );
         }
         match (leads, left) {
             (Leads::Out, None) => {}
@@ -299,13 +329,19 @@ impl<'c> Walk<'c> {
     fn looks_like(&self, is: &Fields, original: &str, ask: &Ask) -> bool {
         let was = object(self.original, original).unwrap_or(&NOTHING);
         let rest = |fields: &Fields, but: &[&str]| {
-            let rest = fields.iter().filter(|(field, _)| *field != "Next" && !but.contains(&field.as_str()));
-            rest.map(|(field, value)| format!("{field}: {value}")).collect::<Vec<_>>()
+            let rest = fields
+                .iter()
+                .filter(|(field, _)| *field != "Next" && !but.contains(&field.as_str()));
+            rest.map(|(field, value)| format!("{field}: {value}"))
+                .collect::<Vec<_>>()
         };
         let Ask::Waiting(waiting) = ask else {
             return rest(is, &[]) == rest(was, &[]);
         };
-        let times: Vec<_> = is.keys().filter(|field| WAIT_FIELDS[1..].contains(&field.as_str())).collect();
+        let times: Vec<_> = is
+            .keys()
+            .filter(|field| WAIT_FIELDS[1..].contains(&field.as_str()))
+            .collect();
         let is_as_asked = match waiting {
             Waiting::Over => text(is, "Type") == Some("Pass") && times.is_empty(),
             Waiting::Until(time) => {
@@ -322,7 +358,10 @@ impl<'c> Walk<'c> {
         };
         let jsonata = is_jsonata(state, self.place.jsonata);
         if jsonata != check.jsonata || check.originals.contains(start) {
-            check.say(self.place, format!("\"{start}\" is not injected in the language of the top level"));
+            check.say(
+                self.place,
+                format!("\"{start}\" is not injected in the language of the top level"),
+            );
         }
         let mut run = Run::default();
         self.seen.insert(start);
@@ -362,7 +401,12 @@ pub(super) fn is_jsonata(fields: &Fields, outer: bool) -> bool {
 
 fn without_targets(entries: &Value) -> Value {
     let mut entries = entries.clone();
-    for entry in entries.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+    for entry in entries
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
         entry.remove("Next");
     }
     entries
@@ -370,7 +414,10 @@ fn without_targets(entries: &Value) -> Value {
 
 /// Where a state leads, in an order that is the same for the original and the clone.
 pub(super) fn targets(state: &Fields) -> Vec<&str> {
-    let mut targets: Vec<&str> = ["Next", "Default"].iter().filter_map(|field| text(state, field)).collect();
+    let mut targets: Vec<&str> = ["Next", "Default"]
+        .iter()
+        .filter_map(|field| text(state, field))
+        .collect();
     for field in ["Choices", "Catch"] {
         let entries = state.get(field).and_then(Value::as_array).into_iter().flatten();
         targets.extend(entries.filter_map(|entry| entry["Next"].as_str()));
@@ -380,6 +427,8 @@ pub(super) fn targets(state: &Fields) -> Vec<&str> {
 
 fn regions(state: &Fields) -> Vec<&Fields> {
     let branches = state.get("Branches").and_then(Value::as_array).into_iter().flatten();
-    let processors = ["ItemProcessor", "Iterator"].iter().filter_map(|field| state.get(*field));
+    let processors = ["ItemProcessor", "Iterator"]
+        .iter()
+        .filter_map(|field| state.get(*field));
     branches.chain(processors).filter_map(Value::as_object).collect()
 }

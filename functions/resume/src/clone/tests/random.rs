@@ -61,7 +61,18 @@ fn value(random: &mut Random, depth: usize) -> Value {
     match random.below(if depth == 0 { 6 } else { 8 }) {
         0 => Value::Null,
         1 => json!(random.chance(50)),
-        2 => random.of(&[json!(0), json!(-1), json!(u64::MAX), json!(i64::MIN), json!(-0.0), json!(0.0), json!(0.1), json!(1e300)]).clone(),
+        2 => random
+            .of(&[
+                json!(0),
+                json!(-1),
+                json!(u64::MAX),
+                json!(i64::MIN),
+                json!(-0.0),
+                json!(0.0),
+                json!(0.1),
+                json!(1e300),
+            ])
+            .clone(),
         3..=5 => json!(random.of(&STRINGS)),
         6 => (0..random.below(4)).map(|_| value(random, depth - 1)).collect(),
         _ => {
@@ -165,14 +176,18 @@ impl Makes<'_> {
     fn lock(&mut self, jsonata: bool) -> Value {
         let resource = "arn:aws:states:::lambda:invoke.waitForTaskToken";
         match jsonata {
-            true => json!({"Type": "Task", "Resource": resource, "Arguments": {"FunctionName": "lock-acquire", "Payload": {
+            true => {
+                json!({"Type": "Task", "Resource": resource, "Arguments": {"FunctionName": "lock-acquire", "Payload": {
                 "lock": "{% $states.input.lock %}", "executionArn": "{% $states.context.Execution.Id %}",
                 "taskToken": "{% $states.context.Task.Token %}"}},
-                "Assign": {"fence": "{% $states.result.fence %}", "step": "{% 'taken' %}"}}),
-            false => json!({"Type": "Task", "Resource": resource, "Parameters": {"FunctionName": "lock-acquire", "Payload": {
+                "Assign": {"fence": "{% $states.result.fence %}", "step": "{% 'taken' %}"}})
+            }
+            false => {
+                json!({"Type": "Task", "Resource": resource, "Parameters": {"FunctionName": "lock-acquire", "Payload": {
                 "lock.$": "$.lock", "executionArn.$": "$$.Execution.Id", "taskToken.$": "$$.Task.Token"}},
                 "ResultPath": self.random.of(&["$.lock", "$.a.lock", "$", "$.x"]),
-                "Assign": {"fence.$": "$.fence", "step": "taken"}}),
+                "Assign": {"fence.$": "$.fence", "step": "taken"}})
+            }
         }
     }
 
@@ -180,7 +195,11 @@ impl Makes<'_> {
         let mut processor = self.region(depth - 1);
         let is_old = !jsonata && self.random.chance(20);
         if !is_old {
-            let mode = if self.random.chance(10) { "DISTRIBUTED" } else { "INLINE" };
+            let mode = if self.random.chance(10) {
+                "DISTRIBUTED"
+            } else {
+                "INLINE"
+            };
             processor["ProcessorConfig"] = json!({"Mode": mode});
             if mode == "DISTRIBUTED" {
                 processor["ProcessorConfig"]["ExecutionType"] = json!("STANDARD");
@@ -219,7 +238,11 @@ fn region(random: &mut Random, region: &Value, depth: usize) -> Region {
 fn at(random: &mut Random, region: &Fields, depth: usize) -> At {
     let states = region["States"].as_object().unwrap();
     let names: Vec<&String> = states.keys().collect();
-    let containers: Vec<&String> = names.iter().copied().filter(|name| is_container(&states[*name])).collect();
+    let containers: Vec<&String> = names
+        .iter()
+        .copied()
+        .filter(|name| is_container(&states[*name]))
+        .collect();
     let name = match containers.is_empty() || random.chance(30) {
         true => *random.of(&names),
         false => *random.of(&containers),
@@ -228,7 +251,11 @@ fn at(random: &mut Random, region: &Fields, depth: usize) -> At {
     let variables: BTreeMap<String, Value> = (0..random.below(4))
         .map(|_| ((*random.of(&variables)).to_owned(), value(random, 2)))
         .collect();
-    let is_lock = |name: &&&String| states[**name]["Resource"].as_str().is_some_and(|resource| resource.ends_with("Token"));
+    let is_lock = |name: &&&String| {
+        states[**name]["Resource"]
+            .as_str()
+            .is_some_and(|resource| resource.ends_with("Token"))
+    };
     let locks: Vec<&String> = names.iter().filter(is_lock).copied().collect();
     let holds = if locks.is_empty() { 0 } else { random.below(3) };
     let input = value(random, 2);
@@ -299,7 +326,7 @@ pub(crate) fn case(random: &mut Random, definition: &Value, seed: u64) -> Option
     let built = match build(definition, &top, &options()) {
         Ok(built) => built,
         // A payload that is no payload of a lock.
-        Err(CloneError::CannotHold { .. }) => return None,
+        Err(CloneError::CannotHold { .. } | CloneError::NoEnd { .. }) => return None,
         Err(error) => panic!("seed {seed}: {error}\n{definition}\n{top:?}"),
     };
     let problems = check(definition, &built.definition, &top);

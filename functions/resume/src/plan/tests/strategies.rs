@@ -44,7 +44,7 @@ fn whatever_a_redrive_cannot_do_is_done_by_a_clone_and_said() {
         (|trial| trial.ask.waits = Waits::Skip, "in full"),
         (
             |trial| {
-                trial.goes_on_with = Some(json!({"Comment": "mended", "StartAt": "A", "States": {"A": task(None)}}))
+                trial.goes_on_with = Some(json!({"Comment": "mended", "StartAt": "A", "States": {"A": task(None)}}));
             },
             "old definition",
         ),
@@ -177,7 +177,7 @@ fn a_wait_that_was_open_waits_in_full_for_the_rest_or_not_at_all() {
     assert!(plan.warnings.iter().any(|warning| warning.code.name() == "WaitsInFull"));
     // It was entered by the second event: at 04:00:02 less 2000 seconds.
     let entered = Timestamp::from_millis(1_769_830_002_000);
-    let ends = entered.after(std::time::Duration::from_secs(60)).to_string();
+    let ends = entered.after(std::time::Duration::from_mins(1)).to_string();
     for fields in [json!({"Seconds": 60}), json!({"SecondsPath": "$.for.seconds"})] {
         let plan = trial(fields, Waits::Remaining).plan().unwrap();
         assert_eq!(plan.cut.run, Run::Waiting(crate::cut::Waiting::Until(ends.clone())));
@@ -264,4 +264,49 @@ fn a_job_a_token_and_the_context_are_warned_of() {
     let plan = trial.plan().unwrap();
     assert_eq!(said("ContextDiffers", &plan), None);
     assert!(plan.built.unwrap().text.contains(r#""who":"run-1""#));
+}
+
+#[test]
+fn whoever_asks_for_a_clone_is_told_what_a_redrive_would_do() {
+    let why = |trial: Trial| trial.clone().why;
+    assert_eq!(why(failed()), "a clone was asked for; a redrive would do the same");
+    let why = why(failed().input(json!(2)));
+    assert!(
+        why.starts_with("a clone was asked for; a redrive would not do it: input"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_nested_execution_that_is_named_is_started_by_a_clone_unless_a_redrive_is_asked_for() {
+    let definition = json!({"StartAt": "Child", "States": {
+        "Child": state("Task", None, json!({"Resource": "arn:aws:states:::states:startExecution.sync", "Parameters": {}}))
+    }});
+    let mut told = Told::of(json!(1));
+    let started = told.calling("Child", &json!(1), "states", "startExecution.sync", &json!({}), 0);
+    // Its ARN is known by the cause alone.
+    let cause = json!({"ExecutionArn": "arn:aws:states:us-east-1:123456789012:execution:child:c-1"}).to_string();
+    let failed = told.add(
+        "TaskFailed",
+        started,
+        "taskFailedEventDetails",
+        json!({"error": "States.TaskFailed", "cause": cause}),
+    );
+    told.add(
+        "ExecutionFailed",
+        failed,
+        "executionFailedEventDetails",
+        json!({"error": "States.TaskFailed", "cause": cause}),
+    );
+    let trial = Trial::of(&definition, told);
+    assert_eq!(trial.refused().0, "Resume.ChildFirst");
+    // Its output is given: there is nothing to be resumed first.
+    let mut skipped = Trial::of(&definition, trial.told.clone());
+    skipped.ask.skip_with_output = Some(json!({"done": true}));
+    assert_eq!(skipped.plan().unwrap().strategy.name(), "clone");
+    let trial = trial.from("Child");
+    let plan = trial.plan().unwrap();
+    assert_eq!(plan.strategy.name(), "clone");
+    assert!(plan.why.contains("a name that is taken"), "{}", plan.why);
+    assert_eq!(trial.mode(Mode::Redrive).plan().unwrap().strategy.name(), "redrive");
 }

@@ -99,3 +99,23 @@ fn a_top_level_state_that_is_entered_again_stands_once() {
         8 0 ExecutionAborted";
     assert_eq!(place(LINE, history).entered_event, Some(6));
 }
+
+#[test]
+fn what_a_redrive_has_overcome_was_not_caught() {
+    // A Parallel goes on without beginning anew: no event says that its failure is over.
+    let history = format!(
+        "{REDRIVEN}
+        15 4 TaskScheduled
+        16 6 TaskScheduled
+        17 15 TaskSucceeded
+        18 17 TaskStateExited Pack
+        19 16 TaskSucceeded
+        20 19 TaskStateExited Charge
+        21 20 ParallelStateSucceeded
+        22 20 ParallelStateExited Fan
+        23 22 FailStateEntered Bad
+        24 23 ExecutionFailed Bad.Luck"
+    );
+    let failed = failure(None, &history).unwrap().places.remove(0);
+    assert_eq!((failed.path[0].state.as_str(), failed.handled), ("Bad", None));
+}

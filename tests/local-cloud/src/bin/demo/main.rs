@@ -1,8 +1,9 @@
-//! `cargo demo`: runs that must not overlap, runs that take turns, containers that hand a value back, and a failure that is
-//! mailed, on the local cloud.
+//! `cargo demo`: runs that must not overlap, runs that take turns, containers that hand a value back, a failure that is
+//! mailed, and one that goes on from where it failed, on the local cloud.
 
 mod alert;
 mod container;
+mod resume;
 
 use std::{
     env,
@@ -22,13 +23,15 @@ use local_cloud::{
 };
 use serde_json::json;
 
+use crate::resume::Story;
+
 const HELP: &str = "\
 cargo demo
 
 Runs the fleet on an AWS emulator on this machine. Three runs of one pipeline start at once, and the overlap guard lets
 one through; eight runs of two pipelines ask for one lock, and take turns; three runs get a value from a container that
 knows nothing of them, and one of the containers is interrupted; one run of another pipeline fails, and the mail that says
-where is shown. Exits with 1 if it is not so.
+where is shown; one more fails by a slip in its input, and goes on with that corrected. Exits with 1 if it is not so.
 No AWS account, no docker; the first time it installs the emulator under target/.";
 
 /// How long a run may take to ask for the lock, or to be given it.
@@ -71,7 +74,8 @@ async fn demo() -> Result<bool, Error> {
     let paint = Paint::for_stdout();
     let progress = Progress::steps();
     say("");
-    say(&paint.bold("Signalbox: runs kept apart, runs in turn, a container's value, a failure in words"));
+    say(&paint
+        .bold("Signalbox: runs kept apart, runs in turn, a container's value, a failure in words, and its resume"));
     say("");
     let cloud = Cloud::start(Options {
         port: None,
@@ -80,13 +84,20 @@ async fn demo() -> Result<bool, Error> {
     .await?;
     let account = cloud.account("demo");
     let all = all(&account, &progress).await.inspect_err(|_| cloud.keep_state());
-    let (runs, turns, stages, mail) = all?;
+    let Shown {
+        runs,
+        turns,
+        stages,
+        mail,
+        story,
+    } = all?;
     let rows = timeline::rows(&runs);
     let guarded = show_guard(&runs, &rows, paint);
     let in_turn = show_lock(&turns, paint);
     let handed_back = container::show(&stages, paint);
     let announced = alert::show(&mail, paint);
-    let good = guarded && in_turn && handed_back && announced;
+    let resumed = resume::show(&story, paint);
+    let good = guarded && in_turn && handed_back && announced && resumed;
     if !good {
         cloud.keep_state();
     }
@@ -94,8 +105,17 @@ async fn demo() -> Result<bool, Error> {
     Ok(good)
 }
 
+/// What is shown.
+struct Shown {
+    runs: Vec<Execution>,
+    turns: Vec<Turn>,
+    stages: Vec<Stage>,
+    mail: Mail,
+    story: Story,
+}
+
 /// Deploys the fleet and the examples, and runs all of them at the same time: the second lasts longest.
-async fn all(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, Vec<Turn>, Vec<Stage>, Mail), Error> {
+async fn all(account: &Account, progress: &Progress) -> Result<Shown, Error> {
     let step = progress.step("fleet", "deploying template.yaml");
     let fleet = seed::fleet(account).await?;
     step.done(&format!("stack {}, {} resources", fleet.stack, fleet.resources.len()));
@@ -105,14 +125,23 @@ async fn all(account: &Account, progress: &Progress) -> Result<(Vec<Execution>, 
     let warehouse = seed::warehouse(account, &fleet).await?;
     let booking = seed::orders_booking(account).await?;
     let etl = seed::nightly_etl(account, &fleet).await?;
-    step.done("orders-nightly, warehouse, nightly-etl, orders-booking");
+    let month_end = seed::month_end(account, &fleet).await?;
+    step.done("orders-nightly, warehouse, nightly-etl, orders-booking, month-end");
 
-    tokio::try_join!(
+    let (runs, turns, stages, mail, story) = tokio::try_join!(
         three_runs(account, &nightly, progress),
         eight_runs(account, &warehouse, progress),
         container::three_containers(account, &etl, progress),
-        alert::one_failure(account, &booking, progress)
-    )
+        alert::one_failure(account, &booking, progress),
+        resume::one_slip(account, &fleet, &month_end, progress)
+    )?;
+    Ok(Shown {
+        runs,
+        turns,
+        stages,
+        mail,
+        story,
+    })
 }
 
 /// Starts the pipeline three times at once, and waits for all three.

@@ -1,5 +1,7 @@
 //! Single cases of the overlap guard that random schedules meet too rarely.
 
+mod clones;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -67,12 +69,12 @@ impl Case {
         let (store, sfn) = (self.store.clone(), self.sfn.clone());
         self.world.spawn(async move {
             script.await;
-            sfn.start(&arn("asks"));
             let began = world.now();
             let guard = Guard {
                 records: store.clone(),
-                claims: store,
-                executions: sfn,
+                claims: store.clone(),
+                clones: store,
+                executions: sfn.clone(),
                 clock: world.clone(),
                 may_stop: true,
             };
@@ -86,6 +88,7 @@ impl Case {
                 ignore_ancestors: vec![arn("ancestor")],
             };
             change(&mut ask);
+            sfn.start(&ask.run);
             let answer = guard.decide(&ask, world.now().after(Duration::from_secs(30))).await;
             result.replace(Some((answer, world.now().since(began))));
         });

@@ -1,0 +1,292 @@
+//! A run that fails in the middle, because of a slip in its input, and goes on with the slip corrected.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use local_cloud::{
+    Account, Deployed, Error, Execution, Progress, seed,
+    terminal::{self, Paint, say},
+    timeline::{self, Ink, Line, Span, Tone},
+    visits::{self, Visit},
+};
+use serde_json::{Value, json};
+
+use crate::{heading, tell};
+
+/// What became of both runs.
+#[derive(Debug)]
+pub(crate) struct Story {
+    /// The run that failed, and the one that went on.
+    runs: [Execution; 2],
+    /// Their states.
+    visits: [Vec<Visit>; 2],
+    /// What was asked, and what `resume` answered: the plan.
+    request: Value,
+    plan: Value,
+    /// How often something was posted to each account, after each of the runs.
+    postings: [BTreeMap<String, u64>; 2],
+}
+
+/// Runs the pipeline with an invoice whose account does not exist, and resumes it with the right one.
+pub(crate) async fn one_slip(
+    account: &Account,
+    fleet: &Deployed,
+    example: &Deployed,
+    progress: &Progress,
+) -> Result<Story, Error> {
+    let step = progress.step("a slip", "month-end fails, and goes on with its input corrected");
+    let machine = seed::month_end_machine(example)?;
+    let failed = account
+        .start_execution(machine, "january", &seed::month_end_input())
+        .await?;
+    let failed = account.wait_for_execution(&failed).await?;
+    let before = postings(account, example).await?;
+
+    let resume = fleet.output("ResumeFunctionName")?;
+    let ask = async |request: &Value| {
+        let answer = account.invoke(resume, request).await;
+        answer.map_err(|error| Error::unexpected(resume, error))
+    };
+    let request = json!({"executionArn": failed.arn, "input": seed::month_end_invoice()});
+    let plan = ask(&request).await?;
+    let applied = ask(&plan["apply"]).await?;
+    let resumed = applied["executionArn"].as_str();
+    let resumed = resumed.ok_or_else(|| Error::unexpected(resume, &applied))?;
+    let resumed = account.wait_for_execution(resumed).await?;
+    let after = postings(account, example).await?;
+
+    let visits = [
+        visits::of(account, &failed).await?,
+        visits::of(account, &resumed).await?,
+    ];
+    step.done("month-end failed, and went on by a clone");
+    Ok(Story {
+        runs: [failed, resumed],
+        visits,
+        request,
+        plan,
+        postings: [before, after],
+    })
+}
+
+/// How often something was posted to each account.
+async fn postings(account: &Account, example: &Deployed) -> Result<BTreeMap<String, u64>, Error> {
+    let ledger = seed::month_end_ledger(example)?;
+    let items = account.dynamodb().scan().table_name(ledger).send().await;
+    let items = items.map_err(|error| Error::unexpected("DynamoDB.Scan", error))?.items;
+    let items = items.unwrap_or_default().into_iter().filter_map(|item| {
+        let account = item.get("account")?.as_s().ok()?.clone();
+        Some((account, item.get("postings")?.as_n().ok()?.parse().ok()?))
+    });
+    Ok(items.collect())
+}
+
+/// Shows the plan, and both runs. Whether nothing was done twice, and all was done.
+pub(crate) fn show(story: &Story, paint: Paint) -> bool {
+    heading(
+        "From where it failed: a run of month-end goes on with its input corrected",
+        paint,
+    );
+    tell(
+        "Invoice 1004 is for \"anna\", and there is only an \"ana\". What is asked, and the plan; nothing is changed by it:",
+    );
+    say("");
+    show_plan(story, paint);
+    say("");
+    tell(
+        "Applied, it is a run of a second state machine, which begins with the data that is kept. One after the other:",
+    );
+    say("");
+    say(&timeline::draw(&lines(story), "", terminal::width(), paint));
+    say(&format!(
+        "  {} runs   {} fails   {} kept: it is not run again\n",
+        paint.green("█"),
+        paint.red("█"),
+        paint.green("·")
+    ));
+    if let Some(fault) = fault(story) {
+        tell(&format!("This is not what a resume is for: {fault}."));
+        return false;
+    }
+    let before = story.postings[0].values().sum::<u64>();
+    let after = story.postings[1].values().sum::<u64>();
+    tell(&format!(
+        "The ledger counts what is posted: {before} times by the run that failed, {after} times after the resume, once for \
+         each invoice and once for the assets. The lock \"ledger\" was lost when the run failed, and taken again before \
+         anything was posted. What the pipeline gives, as if it had never failed:"
+    ));
+    if let Some(output) = &story.runs[1].output {
+        say(&format!("    Output {output}"));
+    }
+    true
+}
+
+fn show_plan(story: &Story, paint: Paint) {
+    let plan = &story.plan;
+    let texts = |list: &Value, field: Option<&str>| {
+        let each = list.as_array().into_iter().flatten();
+        let each = each.filter_map(|item| field.map_or(item, |field| &item[field]).as_str());
+        each.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut codes = texts(&plan["warnings"], Some("code"));
+    codes.dedup();
+    let request = story.request.to_string();
+    let rows = [
+        ("request", vec![request]),
+        (
+            "failed",
+            vec![
+                text(&plan["failedAt"]),
+                format!("{}: {}", text(&plan["origin"]["error"]), text(&plan["origin"]["cause"])),
+            ],
+        ),
+        (
+            "goes on",
+            vec![format!("by a {}: {}", text(&plan["strategy"]), text(&plan["why"]))],
+        ),
+        ("kept", texts(&plan["kept"], None)),
+        ("run again", texts(&plan["runAgain"], None)),
+        ("may have run", texts(&plan["mayHaveRun"], None)),
+        ("taken again", texts(&plan["holds"], Some("lock"))),
+        ("warnings", vec![codes.join(", ")]),
+    ];
+    for (name, texts) in rows {
+        let texts = if texts.is_empty() {
+            vec!["nothing".to_owned()]
+        } else {
+            texts
+        };
+        let lines = texts
+            .iter()
+            .flat_map(|text| terminal::wrap(text, terminal::width() - 18));
+        for (at, line) in lines.enumerate() {
+            let name = if at == 0 { name } else { "" };
+            say(&format!("    {}  {line}", paint.faint(&format!("{name:<12}"))));
+        }
+    }
+}
+
+/// A part of the pipeline's work.
+struct Part {
+    name: String,
+    /// The state that does it, in which iteration.
+    state: &'static str,
+    iteration: Option<i32>,
+    /// The state before it, where the part begins.
+    begins: Option<&'static str>,
+}
+
+fn parts() -> Vec<Part> {
+    let part = |name: &str, state, iteration, begins| Part {
+        name: name.to_owned(),
+        state,
+        iteration,
+        begins,
+    };
+    let input = seed::month_end_input();
+    let invoices = input["invoices"].as_array().into_iter().flatten();
+    let invoices = (0..).zip(invoices).map(|(index, invoice)| {
+        let name = format!("invoice {}", invoice["invoice"].as_str().unwrap_or_default());
+        part(&name, "Post", Some(index), Some("Ask the bank"))
+    });
+    let mut parts = vec![
+        part("the lock", "Take the ledger", None, None),
+        part("the accounts", "Open the accounts", None, None),
+        part("the assets", "Write off the assets", None, None),
+    ];
+    parts.extend(invoices);
+    parts.push(part("the lock back", "Give the ledger back", None, None));
+    parts
+}
+
+/// What a part did in a run: from when to when, and whether it came to its end.
+fn done(part: &Part, visits: &[Visit]) -> Option<(i64, i64, bool)> {
+    // A copy of a state is named like it, with more behind.
+    let is = |visit: &Visit, state: &str| {
+        let rest = visit.state.strip_prefix(state);
+        visit.iteration == part.iteration && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" (again"))
+    };
+    let of = |state: &str| visits.iter().find(|visit| is(visit, state));
+    let begins = part.begins.and_then(of);
+    let does = of(part.state);
+    let (first, last) = (begins.or(does)?, does.or(begins)?);
+    Some((first.from, last.to, does.is_some_and(|visit| visit.left)))
+}
+
+fn lines(story: &Story) -> Vec<Line> {
+    let all = || story.visits.iter().flatten();
+    let zero = all().map(|visit| visit.from).min().unwrap_or_default();
+    let since = |at: i64| Duration::from_millis(u64::try_from(at - zero).unwrap_or_default());
+    let [_, second] = &story.visits;
+    let whole = (
+        second.iter().map(|visit| visit.from).min().unwrap_or_default(),
+        second.iter().map(|visit| visit.to).max().unwrap_or_default(),
+    );
+    let line = |part: Part| {
+        let [first, again] = story.visits.each_ref().map(|visits| done(&part, visits));
+        let ran = |(from, to, well): (i64, i64, bool)| Span {
+            from: since(from),
+            to: since(to),
+            ink: Ink::Solid,
+            tone: if well { Tone::Good } else { Tone::Bad },
+        };
+        let kept = matches!((first, again), (Some((_, _, true)), None)).then(|| Span {
+            from: since(whole.0),
+            to: since(whole.1),
+            ink: Ink::Dots,
+            tone: Tone::Good,
+        });
+        let (text, tone) = match (first, again) {
+            (Some((_, _, true)), None) => ("done, kept", Tone::Good),
+            (Some((_, _, true)), Some(_)) => ("taken, taken again", Tone::Good),
+            (Some((_, _, false)), Some((_, _, true))) => ("failed, done now", Tone::Good),
+            (None, Some((_, _, true))) => ("not begun, done now", Tone::Good),
+            _ => ("not done", Tone::Bad),
+        };
+        Line {
+            name: part.name,
+            spans: first.map(ran).into_iter().chain(again.map(ran)).chain(kept).collect(),
+            text: text.to_owned(),
+            tone,
+        }
+    };
+    parts().into_iter().map(line).collect()
+}
+
+/// What was not as it should be, in a sentence.
+fn fault(story: &Story) -> Option<String> {
+    let [failed, resumed] = &story.runs;
+    if failed.succeeded() {
+        return Some(format!("{} did not fail", failed.name));
+    }
+    if !resumed.succeeded() {
+        let error = resumed.error.as_deref().unwrap_or("no error");
+        return Some(format!("{} ended with {error}", resumed.name));
+    }
+    // By the input, with the slip corrected: an invoice is a posting.
+    let mut input = seed::month_end_input();
+    input["invoices"][seed::MISTAKEN] = seed::month_end_invoice();
+    let month = input["month"].as_str().unwrap_or_default();
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    for account in input["accounts"].as_array().into_iter().flatten() {
+        let account = account.as_str().unwrap_or_default();
+        let invoices = input["invoices"].as_array().into_iter().flatten();
+        let mut postings = invoices.filter(|invoice| invoice["account"] == account).count();
+        postings += usize::from(account == "assets");
+        expected.insert(
+            format!("{month}/{account}"),
+            u64::try_from(postings).unwrap_or(u64::MAX),
+        );
+    }
+    if story.postings[1] != expected {
+        return Some(format!(
+            "the ledger has {:?} postings, not {expected:?}",
+            story.postings[1]
+        ));
+    }
+    let total = input["invoices"].as_array().into_iter().flatten();
+    let total: u64 = total.filter_map(|invoice| invoice["amount"].as_u64()).sum();
+    let given = resumed.output.as_ref().map(|output| &output["total"]);
+    (given != Some(&json!(total))).then(|| format!("the total is {given:?}, not {total}"))
+}
