@@ -25,12 +25,12 @@ struct Sent {
 }
 
 /// As the stack `signalbox` does, which watches what is named `orders…`.
-fn resume() -> Option<Resume> {
-    Some(Resume {
+fn resume() -> Resume {
+    Resume {
         stack: "signalbox".to_owned(),
         prefix: "orders".to_owned(),
         clones: true,
-    })
+    }
 }
 
 fn sent(alert: &Alert, resume: Option<Resume>) -> Sent {
@@ -124,14 +124,14 @@ fn assert_good(sent: &Sent) {
 #[test]
 fn alerts_read_well() {
     for (name, alert) in cases::alerts() {
-        check(name, &sent(&alert, resume()));
+        check(name, &sent(&alert, Some(resume())));
     }
     for (name, alert) in cases::without_clones() {
-        let without = resume().map(|resume| Resume {
+        let without = Resume {
             clones: false,
-            ..resume
-        });
-        check(name, &sent(&alert, without));
+            ..resume()
+        };
+        check(name, &sent(&alert, Some(without)));
     }
     for (name, alert) in cases::without_resume() {
         check(name, &sent(&alert, None));
@@ -141,9 +141,9 @@ fn alerts_read_well() {
 /// What it may not resume it gives no command for that would be refused.
 #[test]
 fn where_resume_does_not_reach_it_is_a_redrive() {
-    let other = resume().map(|resume| Resume {
+    let other = Some(Resume {
         prefix: "stock".to_owned(),
-        ..resume
+        ..resume()
     });
     for (name, alert) in cases::alerts() {
         let (here, there) = (sent(&alert, other.clone()), sent(&alert, None));
@@ -184,7 +184,7 @@ fn the_greatest_failure_is_a_mail_too() {
         }
         alert.input = Some(text.repeat(8));
         alert.missing = vec![text; 3];
-        let sent = sent(&alert, resume());
+        let sent = sent(&alert, Some(resume()));
         assert!(
             sent.text.len() < 10_000 && sent.chat.len() < 20_000,
             "{} {}",

@@ -48,7 +48,7 @@ struct Noted<'n> {
 /// Whether it was done in the way that was tried.
 enum Done {
     /// It was.
-    So(Applied),
+    So(Box<Applied>),
     /// Another invocation has noted that it is done in the other way.
     Otherwise,
 }
@@ -107,7 +107,7 @@ where
                 if taken.is_none()
                     && let Done::So(applied) = self.redrive(asked, &planned, &noted, by).await?
                 {
-                    return Ok((Some(planned), applied));
+                    return Ok((Some(planned), *applied));
                 }
                 taken
             };
@@ -118,12 +118,12 @@ where
             // Its copy of the state that takes the lock waits its turn.
             planned = self.plan(asked, Some(Mode::Clone)).await?;
             return match self.make_and_start(asked, &planned, &noted).await? {
-                Done::So(applied) => Ok((Some(planned), applied)),
+                Done::So(applied) => Ok((Some(planned), *applied)),
                 Done::Otherwise => Err(Error::LockTaken(taken)),
             };
         }
         match self.make_and_start(asked, &planned, &noted).await? {
-            Done::So(applied) => Ok((Some(planned), applied)),
+            Done::So(applied) => Ok((Some(planned), *applied)),
             Done::Otherwise => Err(Error::slow()),
         }
     }
@@ -226,11 +226,11 @@ where
             }
         }
         self.lineage.done(&resume).await?;
-        Ok(Done::So(Applied {
+        Ok(Done::So(Box::new(Applied {
             resume,
             status: Some(Status::Running),
             before: false,
-        }))
+        })))
     }
 }
 

@@ -195,12 +195,7 @@ pub fn build(definition: &Value, top: &At, options: &Options) -> Result<Built, C
         options.most_bytes,
     )?;
     let mut warnings = draft.warnings;
-    warnings.extend(context::warnings(
-        &draft.definition,
-        &draft.injected,
-        &draft.copies,
-        options,
-    ));
+    warnings.extend(context::warnings(&draft.definition, &draft.copies, options));
     Ok(Built {
         definition: draft.definition,
         text: draft.text,
@@ -261,14 +256,17 @@ impl Fleet {
 /// The Region and account of a function, as far as they are said, `eu-central-1:123456789012`, and its name.
 ///
 /// Source: Lambda API reference, `Invoke`, `FunctionName`: `name`, `name:alias`, `account:function:name`, and the ARN, each
-/// with or without a version or an alias.
+/// with or without a version or an alias; the SDKs also take `account:name`.
 fn function_name(called: &str) -> (&str, &str) {
     let is_account = |part: &str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_digit());
     let (home, name) = match called.split_once(":function:") {
         // arn:<partition>:lambda:<region>:<account>
         Some((arn, name)) if arn.starts_with("arn:") => (arn.splitn(4, ':').last().unwrap_or_default(), name),
-        Some((account, name)) if is_account(account) => (account, name),
-        _ => ("", called),
+        Some((account, name)) => (account, name),
+        None => match called.split_once(':') {
+            Some((account, name)) if is_account(account) => (account, name),
+            _ => ("", called),
+        },
     };
     (home, name.split_once(':').map_or(name, |(name, _)| name))
 }

@@ -10,14 +10,16 @@
 //! | `strategy` | a redrive or a clone, and why |
 //! | `lists`, `restored`, `paths` | what is kept, what runs again, what may have run; which variables are restored; as paths |
 //! | `transitions` | what it costs at least |
-//! | `warnings`, `told` | what to know before it is applied |
+//! | `warnings`, `cloned`, `lost`, `told` | what to know before it is applied |
 //! | `shape` | whether another definition fits what was done |
 //! | `seen`, `written` | what was done and what is written, looked up |
 
 mod aim;
+mod cloned;
 mod facts;
 mod holds;
 mod lists;
+mod lost;
 mod paths;
 mod regions;
 mod restored;

@@ -106,9 +106,9 @@ fn runs() -> impl Iterator<Item = Run> {
     })
 }
 
-/// Those of which the recorder has not lost where the events belong.
+/// Those of which the recorder has not lost where the events belong, oldest first.
 fn intact() -> impl Iterator<Item = Run> {
-    runs().filter(|run| run.recorded["threading"] == "intact")
+    runs().filter(|run| run.recorded["threading"] == "intact" && run.events()[0]["type"] == "ExecutionStarted")
 }
 
 /// Every visit, also those in visits.
@@ -122,7 +122,9 @@ fn visits<'p>(scope: &'p Scope, found: &mut Vec<(&'p str, &'p Visit)>) {
         else {
             continue;
         };
-        regions.values().for_each(|region| visits(region, found));
+        for region in regions.values() {
+            visits(region, found);
+        }
     }
 }
 
@@ -160,8 +162,7 @@ fn what_is_kept_is_what_was_recorded() {
             assigned += visit.variables.len();
         }
     }
-    println!("{kept} visits, {assigned} variables");
-    assert!(kept > 1000 && assigned > 100, "{kept} {assigned}");
+    assert!(kept > 500 && assigned > 100, "{kept} {assigned}");
 }
 
 #[test]
@@ -208,7 +209,6 @@ fn every_state_that_was_entered_and_not_left_is_open() {
             }
         }
     }
-    println!("{open} open states, {inside} of them in a Parallel or a Map");
     assert!(open > 80 && inside > 10, "{open} {inside}");
 }
 
@@ -227,7 +227,15 @@ fn the_top_level_has_the_last_visit_of_each_state_that_was_entered() {
         assert_eq!(found, last, "{}", run.file);
         let current = last.iter().max_by_key(|(_, id)| **id).map(|(name, _)| *name);
         assert_eq!(past.top.current.as_deref(), current, "{}", run.file);
-        let output = run.recorded["execution"]["output"].as_str();
+        // What the execution ended with, without the times that the recorder has put into it a second time.
+        let last = run
+            .events()
+            .last()
+            .filter(|event| event["type"] == "ExecutionSucceeded");
+        let left = last.and_then(|last| run.events().iter().find(|event| id(event) == previous(last)));
+        let output = left.and_then(|left| left["stateExitedEventDetails"]["output"].as_str());
+        let succeeded = run.recorded["execution"]["status"] == "SUCCEEDED";
+        assert_eq!(output.is_some(), succeeded, "{}", run.file);
         assert_eq!(past.top.output.as_deref(), output, "{}", run.file);
     }
 }
@@ -257,6 +265,8 @@ fn outputs_of_regions_are_what_their_container_made_its_output_of() {
                 }
                 let (regions, count) = match &visit.inside {
                     Inside::Nothing => continue,
+                    // Its iterations are executions of their own.
+                    _ if run.state(name).distributed => continue,
                     Inside::Parallel(regions) => (regions, &mut parallels),
                     Inside::Map { iterations, length } => {
                         assert_eq!(
@@ -277,8 +287,7 @@ fn outputs_of_regions_are_what_their_container_made_its_output_of() {
             }
         }
     }
-    println!("{parallels} Parallels, {maps} Maps");
-    assert!(parallels > 5 && maps > 20, "{parallels} {maps}");
+    assert!(parallels > 0 && maps > 20, "{parallels} {maps}");
 }
 
 fn json(text: &str) -> Value {
@@ -323,7 +332,6 @@ fn variables_of_the_top_level_are_those_that_were_assigned() {
 #[test]
 #[cfg_attr(not(corpus), ignore = "SIGNALBOX_CORPUS is not set")]
 fn whatever_is_lost_of_a_history_there_is_an_answer() {
-    let mut answers = 0;
     for run in runs() {
         let events = run.events();
         let keep = run.definition.states().last().map(|state| state.name.as_str());
@@ -334,8 +342,6 @@ fn whatever_is_lost_of_a_history_there_is_an_answer() {
             run.read(None, &events[lost..]);
             run.read(keep, &events[..lost]);
             run.read(keep, events.iter().rev().skip(lost));
-            answers += 4;
         }
     }
-    println!("{answers} histories");
 }

@@ -75,7 +75,7 @@ impl History {
             };
             let exit = self.events.iter().find(|exit| {
                 let exited = exit.state_exited_event_details.as_ref();
-                exited.is_some_and(|details| details.name == state)
+                exited.is_some_and(|details| plain(&details.name) == state)
                     && self.state_of(exit).is_some_and(|entry| entry.id == event.id)
             });
             visits.push(Visit {
@@ -140,7 +140,12 @@ impl History {
 
 fn entered(event: &HistoryEvent) -> Option<(&str, Option<&str>)> {
     let details = event.state_entered_event_details.as_ref()?;
-    Some((&details.name, details.input.as_deref()))
+    Some((plain(&details.name), details.input.as_deref()))
+}
+
+/// A state's name without the branch: names are unique in a definition, and the same state of several branches has one each.
+fn plain(name: &str) -> &str {
+    name.split_once(" in branch ").map_or(name, |(plain, _)| plain)
 }
 
 fn is_end(event: &HistoryEvent) -> bool {

@@ -134,6 +134,8 @@ pub enum Ink {
     Solid,
     /// `░`
     Light,
+    /// `▒`
+    Medium,
     /// `·`
     Dots,
 }
@@ -252,6 +254,8 @@ fn bar(spans: &[Span], total: Duration, columns: usize, paint: Paint) -> String 
                 format!("{}{}", "█".repeat(end / 8 - begin), PARTS[end % 8])
             }
             Ink::Light => "░".repeat((end / 8).saturating_sub(begin)),
+            // As the solid one it may be all that is seen of a line.
+            Ink::Medium => "▒".repeat((end / 8).saturating_sub(begin).max(1)),
             Ink::Dots => "·".repeat((end / 8).saturating_sub(begin)),
         };
         bar.push_str(&" ".repeat(begin - at));
@@ -375,14 +379,16 @@ mod tests {
         };
         let runs = [
             line("one", vec![span(0, 1000, Ink::Solid), span(2000, 4000, Ink::Dots)]),
-            line("two", vec![span(1000, 2000, Ink::Solid), span(2000, 4000, Ink::Solid)]),
+            line("two", vec![span(1000, 2000, Ink::Medium), span(2000, 4000, Ink::Solid)]),
+            line("three", vec![span(1000, 1010, Ink::Medium)]),
         ];
         assert_eq!(
-            lines(&draw(&runs, "", 50, Paint::Plain)),
+            lines(&draw(&runs, "", 52, Paint::Plain)),
             [
-                "       0 s       1 s       2 s       3 s",
-                "  one  ██████████          ····················  x",
-                "  two            ██████████████████████████████  x",
+                "         0 s       1 s       2 s       3 s",
+                "  one    ██████████          ····················  x",
+                "  two              ▒▒▒▒▒▒▒▒▒▒████████████████████  x",
+                "  three            ▒                               x",
             ]
         );
     }

@@ -112,7 +112,7 @@ where
                 // Of an invocation before this one, which did not come to say so.
                 Starting::Ended => {
                     self.lineage.done(&resume).await?;
-                    return self.as_before(resume).await.map(Done::So);
+                    return self.as_before(resume).await.map(|applied| Done::So(Box::new(applied)));
                 }
                 Starting::NoSuchMachine if self.clock.now().since(began) <= APPEARS => {
                     self.clock.sleep(SOON).await;
@@ -125,11 +125,11 @@ where
             }
         }
         self.lineage.done(&resume).await?;
-        Ok(Done::So(Applied {
+        Ok(Done::So(Box::new(Applied {
             resume,
             status: Some(Status::Running),
             before: false,
-        }))
+        })))
     }
 }
 

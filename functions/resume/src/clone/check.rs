@@ -5,11 +5,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `rules` | what AWS asks of any definition: names, targets, nothing that cannot be reached |
-//! | `walk` | a region: the states that lead to its target, the target, and the rest |
+//! | `walk` | a region, state by state |
+//! | `entry` | how a region comes to where it goes on, and what it does there |
 //! | `injected` | what injected states do |
 //! | `iterations` | a Map of which some is kept |
 //! | `holds` | states that take something again |
 
+mod entry;
 mod holds;
 mod injected;
 mod iterations;

@@ -1,6 +1,6 @@
 //! Uses of the context object, which is another one in the clone.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use signalbox::asl::QueryLanguage;
@@ -24,15 +24,10 @@ const DIFFERS: [&str; 10] = [
     "StateMachine.Name",
 ];
 
-/// A warning for each state of the clone that asks for what is another.
-pub(super) fn warnings(
-    definition: &Value,
-    injected: &HashSet<String>,
-    copies: &BTreeMap<String, String>,
-    options: &Options,
-) -> Vec<Warning> {
+/// A warning for each state of the clone that asks for what is another. What is injected asks for nothing: its data are
+/// literals.
+pub(super) fn warnings(definition: &Value, copies: &BTreeMap<String, String>, options: &Options) -> Vec<Warning> {
     let mut found = Found {
-        injected,
         copies,
         options,
         uses: BTreeMap::new(),
@@ -51,7 +46,6 @@ pub(super) fn warnings(
 }
 
 struct Found<'f> {
-    injected: &'f HashSet<String>,
     copies: &'f BTreeMap<String, String>,
     options: &'f Options,
     /// By the original's names: copies ask for the same.
@@ -62,7 +56,7 @@ impl Found<'_> {
     fn region(&mut self, region: &Fields, language: QueryLanguage) {
         for (name, state) in copy::states(region) {
             let own = language_of(state, language);
-            if !self.injected.contains(name) && !self.options.fleet.is_called_by(state) {
+            if !self.options.fleet.is_called_by(state) {
                 self.state(name, state, own);
             }
             for inner in copy::regions(state) {

@@ -20,8 +20,8 @@ pub(super) struct Builder<'b> {
     names: Names,
     /// Injected and copied states, each with the definition's state that it is for.
     pub(super) copies: BTreeMap<String, String>,
-    /// Injected states: their data is nobody's expression.
-    pub(super) injected: HashSet<String>,
+    /// Those of them that are injected.
+    injected: HashSet<String>,
     /// The Maps that run again as a whole.
     pub(super) whole: &'b BTreeMap<Path, Why>,
     /// The Maps of which some is kept.

@@ -1,9 +1,17 @@
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::too_many_lines,
+    reason = "tables and pictures of what was read"
+)]
 mod catches;
 mod containers;
+mod data;
 mod keeping;
 mod lines;
 mod notation;
 mod redrives;
+mod room;
 mod tasks;
 mod variables;
 

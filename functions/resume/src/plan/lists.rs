@@ -92,9 +92,12 @@ impl Maker<'_> {
                 if let Some(visit) = target {
                     lists.again(&at.state, visit);
                 }
-                lists.resumes_at.push(step(kind, &at.state, None));
             }
-            (Run::Skipped { .. }, _) => lists.resumes_at.push(step(kind, &at.state, None)),
+            (Run::Skipped { .. }, _) => {}
+        }
+        if lists.resumes_at.is_empty() {
+            // Nothing in it goes on.
+            lists.resumes_at.push(step(kind, &at.state, None));
         }
         lists
     }

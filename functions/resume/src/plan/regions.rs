@@ -9,7 +9,7 @@ use signalbox::clock::Timestamp;
 use super::aim::{Aim, Aims, would_fail_again};
 use super::facts::{Ask, Facts, Waits};
 use super::holds;
-use super::seen::stood_at;
+use super::seen::{branches, stood_at};
 use super::written::Written;
 use crate::cut::{At, Region, Run, Waiting};
 use crate::past::{Inside, Left, Scope, Text, Variables, Visit};
@@ -30,20 +30,12 @@ type Rest<'a> = (&'a [(String, u32)], &'a str);
 
 impl<'c> Cutter<'c> {
     pub(super) fn new(facts: &'c Facts<'c>, ask: &'c Ask, aims: &'c Aims, written: &'c Written<'c>) -> Self {
-        let definition = facts.executed;
-        let mut branches = HashMap::new();
-        for around in definition.states().filter_map(|state| definition.container_of(state)) {
-            if let Some(branch) = around.branch {
-                let count = branches.entry(around.state.name.as_str()).or_insert(0);
-                *count = branch.saturating_add(1).max(*count);
-            }
-        }
         Self {
             facts,
             ask,
             aims,
             written,
-            branches,
+            branches: branches(facts.executed),
         }
     }
 

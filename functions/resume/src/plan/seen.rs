@@ -1,6 +1,6 @@
 //! What was done, looked up.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use signalbox::asl::{Definition, Kind};
 
@@ -91,4 +91,16 @@ fn only_fails(definition: &Definition, state: &str) -> bool {
         open.extend(state.successors());
     }
     true
+}
+
+/// How many branches each Parallel has.
+pub(super) fn branches(definition: &Definition) -> HashMap<&str, u32> {
+    let mut counts = HashMap::new();
+    for around in definition.states().filter_map(|state| definition.container_of(state)) {
+        if let Some(branch) = around.branch {
+            let count = counts.entry(around.state.name.as_str()).or_insert(0);
+            *count = branch.saturating_add(1).max(*count);
+        }
+    }
+    counts
 }

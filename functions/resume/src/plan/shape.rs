@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use signalbox::asl::{Container, Definition};
 
+use super::seen::branches;
 use crate::cut::{At, Region, Run};
 use crate::refusal::Refusal;
 
@@ -11,7 +12,8 @@ use crate::refusal::Refusal;
 pub(super) fn check(old: &Definition, new: &Definition, top: &At) -> Result<(), Refusal> {
     let mut shape = Shape {
         had: inside(old),
-        has: inside(new),
+        had_branches: branches(old),
+        has_branches: branches(new),
         old,
         new,
         fits: HashSet::new(),
@@ -26,7 +28,8 @@ struct Shape<'d> {
     old: &'d Definition,
     new: &'d Definition,
     had: Inside<'d>,
-    has: Inside<'d>,
+    had_branches: HashMap<&'d str, u32>,
+    has_branches: HashMap<&'d str, u32>,
     /// Branches and processors that were found to be what they were.
     fits: HashSet<(String, Option<u32>)>,
 }
@@ -43,7 +46,7 @@ impl<'d> Shape<'d> {
                     "stands elsewhere: in other Parallels or Maps, or in another branch".to_owned(),
                 ));
             }
-            let must_be_alike = matches!(at.run, Run::Parallel(_) | Run::Map(_) | Run::Waiting(_));
+            let must_be_alike = matches!(at.run, Run::Parallel(_) | Run::Map(_));
             if must_be_alike && (was.kind, was.distributed) != (state.kind, state.distributed) {
                 let named = |kind, distributed| format!("{}{kind}", if distributed { "Distributed " } else { "" });
                 return Err(changed(format!(
@@ -63,7 +66,9 @@ impl<'d> Shape<'d> {
         }
         match &at.run {
             Run::Parallel(branches) => {
-                let (had, has) = (branches_of(&self.had, &at.state), branches_of(&self.has, &at.state));
+                let count =
+                    |branches: &HashMap<&str, u32>| branches.get(at.state.as_str()).copied().unwrap_or_default();
+                let (had, has) = (count(&self.had_branches), count(&self.has_branches));
                 if had != has {
                     return Err(changed(format!(
                         "has {has} {}, where the run had {had}",
@@ -91,7 +96,11 @@ impl<'d> Shape<'d> {
             Region::Done { .. } => self.is_what_it_was(container, branch),
             Region::At(at) => {
                 self.at(at)?;
-                self.is_what_it_was(container, branch)
+                match self.old.state(&at.state) {
+                    Some(_) => Ok(()),
+                    // What it is given is of the branch that stood there.
+                    None => self.is_what_it_was(container, branch),
+                }
             }
         }
     }
@@ -156,11 +165,4 @@ fn inside(definition: &Definition) -> Inside<'_> {
         }
     }
     inside
-}
-
-fn branches_of(inside: &Inside<'_>, parallel: &str) -> usize {
-    inside
-        .keys()
-        .filter(|(container, branch)| *container == parallel && branch.is_some())
-        .count()
 }

@@ -141,7 +141,6 @@ fn is_where_it_ended(facts: &Facts<'_>, aims: &Aims) -> bool {
     let kind = place.path.last().map(|leaf| (leaf.state.as_str(), leaf.kind));
     // A Parallel or a Map that is named runs as a whole, and a redrive keeps what finished in it.
     aim.around.is_empty()
-        && place.path.len() == 1
         && kind.is_some_and(|(state, kind)| state == aim.state && !kind.is_container())
         && top.is_some_and(Visit::is_open)
 }

@@ -1,20 +1,22 @@
 //! What to know before a plan is applied. What concerns the clone's definition alone is told by whoever builds it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::Value;
 use signalbox::asl::Kind;
 use signalbox::history::Failed;
 
-use super::facts::{Called, Facts};
-use super::holds::INVOKE;
+use super::cloned;
+use super::facts::Facts;
+use super::lost::Lost;
 use super::seen::{is_unfinished, may_have_run, unfinished_inside};
 use super::strategy::{Strategy, child_of, is_nested};
 use super::told::Told;
-use super::written::{Written, regions_of};
+use super::written::Written;
 use crate::clone::Built;
+use crate::clone::numbers::rounded;
 use crate::cut::{At, Region, Run};
-use crate::past::{Inside, Left, Scope, Task, Visit};
+use crate::past::{Inside, Left, Scope, Task, Text, Visit};
 use crate::warning::{Code, Warning};
 
 /// What a Map's items may be worked out from that is another the next time.
@@ -50,11 +52,11 @@ pub(super) fn of(
         written,
         strategy,
         ended_at: places.filter_map(|place| Some((place.entered_event?, place))).collect(),
-        looked_at: HashSet::new(),
+        lost: (strategy == Strategy::Clone).then(|| Lost::new(facts, written)),
         told: Told::default(),
     };
     if let Some(built) = built {
-        found.of_a_clone(cut, built);
+        cloned::warn(facts, cut, built, &mut found.told);
     }
     found.at(cut, Some(&facts.past.top));
     found.told.warnings()
@@ -66,58 +68,18 @@ struct Found<'f> {
     strategy: Strategy,
     /// The states that the run ended in, by the event of their entry.
     ended_at: HashMap<i64, &'f Failed>,
-    /// Parallels and Maps, with their branches, that were looked at for what was taken in them.
-    looked_at: HashSet<(String, Option<u32>)>,
+    /// None for a redrive, for which all that the run held is taken back.
+    lost: Option<Lost<'f>>,
     told: Told,
 }
 
 impl Found<'_> {
-    fn of_a_clone(&mut self, cut: &At, built: &Built) {
-        self.told.say(
-            Code::TrustPolicy,
-            None,
-            "If the role's trust policy names the state machine by aws:SourceArn, the clone cannot assume it: allow the clone's name too.",
-        );
-        self.told.say(
-            Code::OthersDoNotSee,
-            None,
-            "Rules, alarms and dashboards that name the state machine do not see the clone's run; those that match the beginning of its name do.",
-        );
-        if has_data(cut) {
-            self.told.say(
-                Code::DataInDefinition,
-                None,
-                "Data of the run stands in the clone's definition: whoever may call states:DescribeStateMachine on it can read it.",
-            );
-        }
-        if self.facts.origin.has_kms_key {
-            self.told.say(
-                Code::KmsEncryptionContext,
-                None,
-                "If the KMS key's policy names the state machine in its encryption context, the clone cannot use the key: allow the clone's name too.",
-            );
-        }
-        if let Some(map) = distributed_map(&built.definition) {
-            self.told.say(
-                Code::DistributedMapRole,
-                Some(built.copies.get(map).map_or(map, String::as_str)),
-                "The role may be allowed to start child executions of the original state machine alone: allow states:StartExecution on the clone's name too.",
-            );
-        }
-        if self.facts.differs {
-            self.told.say(
-                Code::DefinitionDiffers,
-                None,
-                "It goes on with another definition than the one that ran: states are found by their names.",
-            );
-        }
-    }
-
     fn at(&mut self, at: &At, scope: Option<&Scope>) {
         let visit = scope.and_then(|scope| scope.visits.get(&at.state));
         if let Some(scope) = scope {
             self.passed_over(at, scope, visit);
-            self.held_inside(scope, visit);
+            self.finished_before(scope, visit);
+            self.numbers(at, scope, visit);
         }
         let inside = visit.map(|visit| &visit.inside);
         match (&at.run, inside) {
@@ -129,7 +91,10 @@ impl Found<'_> {
                 for (index, region) in (0..).zip(branches) {
                     match region {
                         Region::At(at) => self.at(at, within.and_then(|within| within.get(&index))),
-                        Region::Done { .. } => self.hold_of(&at.state, Some(index)),
+                        Region::Done { .. } => {
+                            let output = within.and_then(|within| within.get(&index)?.output.as_ref());
+                            self.ended(&at.state, Some(index), output);
+                        }
                         Region::Fresh => {}
                     }
                 }
@@ -143,7 +108,10 @@ impl Found<'_> {
                 for (index, region) in iterations {
                     match region {
                         Region::At(at) => self.at(at, within.and_then(|within| within.get(index))),
-                        Region::Done { .. } => self.hold_of(&at.state, None),
+                        Region::Done { .. } => {
+                            let output = within.and_then(|within| within.get(index)?.output.as_ref());
+                            self.ended(&at.state, None, output);
+                        }
                         Region::Fresh => {}
                     }
                 }
@@ -159,6 +127,55 @@ impl Found<'_> {
                     self.distributed(&at.state);
                 }
             }
+        }
+    }
+
+    /// Parallels and Maps that the run had come to before.
+    fn finished_before(&mut self, scope: &Scope, target: Option<&Visit>) {
+        let before = scope
+            .visits
+            .iter()
+            .filter(|(_, visit)| visit.kind.is_container() && target.is_none_or(|target| visit.order < target.order));
+        for (name, _) in before {
+            self.ended(name, None, None);
+        }
+    }
+
+    /// A branch or an iteration of which the output is kept.
+    fn ended(&mut self, container: &str, branch: Option<u32>, output: Option<&Text>) {
+        if let Some(lost) = &mut self.lost {
+            lost.warn(container, branch, &mut self.told);
+        }
+        self.number(container, output);
+    }
+
+    /// Numbers of what stands in the clone, as it is recorded: of its own data, not of what was asked for.
+    fn numbers(&mut self, at: &At, scope: &Scope, visit: Option<&Visit>) {
+        let last = scope.current.as_ref().and_then(|current| scope.visits.get(current));
+        let (input, variables) = match (visit, last) {
+            (Some(visit), _) => (visit.input.as_ref(), &visit.variables),
+            (None, Some(last)) => match &last.left {
+                Left::Done(output) => (output.as_ref(), &scope.variables),
+                _ => (None, &scope.variables),
+            },
+            (None, None) => (None, &scope.variables),
+        };
+        let holds = at.holds.iter().filter_map(|hold| scope.visits.get(&hold.state));
+        let holds = holds.filter_map(|visit| visit.input.as_ref());
+        for text in input.into_iter().chain(variables.values()).chain(holds) {
+            self.number(&at.state, Some(text));
+        }
+    }
+
+    fn number(&mut self, state: &str, text: Option<&Text>) {
+        let text = text.filter(|_| self.strategy == Strategy::Clone);
+        for number in text.map(|text| rounded(text)).into_iter().flatten() {
+            self.told.say_of(
+                Code::NumberRounded,
+                state,
+                "Numbers of its data are not kept to their last digit:",
+                Some(number.to_owned()),
+            );
         }
     }
 
@@ -291,91 +308,6 @@ impl Found<'_> {
             );
         }
     }
-
-    /// Parallels and Maps that had finished before.
-    fn held_inside(&mut self, scope: &Scope, target: Option<&Visit>) {
-        let before = scope.visits.iter().filter(|(_, visit)| {
-            visit.kind.is_container()
-                && matches!(visit.left, Left::Done(_))
-                && target.is_none_or(|target| visit.order < target.order)
-        });
-        for (name, _) in before {
-            self.hold_of(name, None);
-        }
-    }
-
-    /// What was taken in a branch or in an iteration that has ended cannot be taken again there.
-    fn hold_of(&mut self, container: &str, branch: Option<u32>) {
-        let Some(written) = self.written.get(container).filter(|_| self.strategy == Strategy::Clone) else {
-            return;
-        };
-        if !self.looked_at.insert((container.to_owned(), branch)) {
-            return;
-        }
-        let regions = (0..).zip(regions_of(written));
-        let regions = regions.filter(|(index, _)| branch.is_none_or(|branch| branch == *index));
-        let mut calls = Vec::new();
-        regions.for_each(|(_, region)| self.calls(region, &mut calls));
-        if calls.iter().any(|(called, _)| *called == Called::LockRelease) {
-            return;
-        }
-        for (_, state) in calls {
-            self.told.say(
-                Code::HoldLost,
-                Some(state),
-                "It stands in a branch or an iteration that has ended: what it took, and did not give back, is not taken again.",
-            );
-        }
-    }
-
-    /// The states in a region that call the fleet.
-    fn calls<'w>(&self, region: &'w Value, calls: &mut Vec<(Called, &'w str)>) {
-        for (name, state) in region.get("States").and_then(Value::as_object).into_iter().flatten() {
-            let resource = state.get("Resource").and_then(Value::as_str).unwrap_or_default();
-            let arguments = ["Parameters", "Arguments"]
-                .into_iter()
-                .find_map(|field| state.get(field));
-            let function = match resource.contains(INVOKE) {
-                true => arguments.and_then(|arguments| arguments.get("FunctionName")?.as_str()),
-                false => Some(resource),
-            };
-            calls.extend(function.and_then(|function| Some((self.facts.fleets.called(function)?, name.as_str()))));
-            regions_of(state).for_each(|region| self.calls(region, calls));
-        }
-    }
-}
-
-/// Whether anything of the run stands in the clone: an empty object tells nothing.
-fn has_data(at: &At) -> bool {
-    let tells =
-        |value: &Value| !matches!(value, Value::Null) && value.as_object().is_none_or(|fields| !fields.is_empty());
-    let inner = |region: &Region| match region {
-        Region::Fresh => false,
-        Region::Done { output } => tells(output),
-        Region::At(at) => has_data(at),
-    };
-    let inside = match &at.run {
-        Run::Parallel(branches) => branches.iter().any(inner),
-        Run::Map(iterations) => iterations.values().any(inner),
-        Run::Skipped { output } => tells(output),
-        Run::Whole | Run::Waiting(_) => false,
-    };
-    inside || tells(&at.input) || !at.variables.is_empty() || !at.holds.is_empty()
-}
-
-/// A Distributed Map in a definition.
-fn distributed_map(region: &Value) -> Option<&str> {
-    let states = region.get("States")?.as_object()?;
-    states.iter().find_map(|(name, state)| {
-        let mut regions = regions_of(state);
-        regions.find_map(|region| {
-            let mode = region.get("ProcessorConfig").and_then(|config| config.get("Mode"));
-            match mode.and_then(Value::as_str) {
-                Some("DISTRIBUTED") => Some(name.as_str()),
-                _ => distributed_map(region),
-            }
-        })
-    })
 }
 
 /// What names a job in the answer that took it, cut short.

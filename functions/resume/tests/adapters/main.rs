@@ -1,5 +1,7 @@
 //! The adapters to AWS: what they send, and what they make of every answer.
 
+#![allow(clippy::unwrap_used, reason = "what the tests share is a test too")]
+
 mod archive;
 mod dynamo;
 mod sfn;

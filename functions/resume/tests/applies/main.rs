@@ -1,6 +1,8 @@
 //! Applies, in memory: every schedule of small worlds, in which several invocations are at it at the same time, and one of
 //! them dies at any point.
 
+#![allow(clippy::unwrap_used, reason = "what the tests share is a test too")]
+
 mod cloud;
 
 use std::cell::{Cell, RefCell};

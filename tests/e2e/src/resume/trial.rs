@@ -248,7 +248,7 @@ impl Trial<'_> {
                         .account
                         .stub(&aliased(
                             answering(self.case, machine),
-                            self.case.copies_in(&told.0["definition"]),
+                            &self.case.copies_in(&told.0["definition"]),
                         ))
                         .await?
                 }
@@ -259,7 +259,7 @@ impl Trial<'_> {
                 format!("planned {}, and did {}", told.strategy(), applied.strategy())
             })?;
             strategies.push(applied.strategy().to_owned());
-            run = applied.execution()?.to_owned();
+            applied.execution()?.clone_into(&mut run);
             machines.extend(applied.machine());
             at = next.unwrap_or(at);
         }
@@ -294,7 +294,7 @@ impl Trial<'_> {
             true => stub,
             false => stub.without_echo(),
         };
-        resumes.account.stub(&aliased(stub, aliases)).await
+        resumes.account.stub(&aliased(stub, &aliases)).await
     }
 
     /// Whether the failing call waits until nothing moves any more.
@@ -381,7 +381,7 @@ impl Trial<'_> {
     }
 }
 
-fn aliased(stub: Stub, aliases: BTreeMap<String, String>) -> Stub {
+fn aliased(stub: Stub, aliases: &BTreeMap<String, String>) -> Stub {
     aliases
         .iter()
         .fold(stub, |stub, (copy, original)| stub.alias(copy, original))

@@ -118,8 +118,8 @@ async fn a_clone_that_is_used_again_stays() -> Tested {
     resumes.comes_to(&stub, "Second").await?;
     let swept = sweep(&resumes).await?;
     assert_eq!(
-        [&swept["pardoned"], &swept["deleted"]],
-        [&json!(1), &json!(0)],
+        [&swept["condemned"], &swept["deleted"]],
+        [&json!(0), &json!(0)],
         "{swept}"
     );
     stub.release("Second").await?;

@@ -68,6 +68,7 @@ from ministack.services import stepfunctions as upstream
 
 from . import executions
 from .executions import Branch, Stopped
+from .stub_outcomes import BadStub, Outcome, canonical, checked
 from .task_events import CALLBACK, Events, Limits, TimedOut
 
 Failure = upstream._ExecutionError
@@ -77,13 +78,6 @@ CLONE = re.compile(r"(.+)--r-[0-9a-f]{12}", re.DOTALL)
 MAX_ROOT_LENGTH = 64
 COPY = re.compile(r"(.+) \([^()]*\)", re.DOTALL)
 TOKEN = "TASK-TOKEN"
-RESULTS = ("succeed", "fail", "timeOut", "real")
-CONDITIONS = ("state", "whenInput", "whenIteration", "execution", "call", "times")
-BEFORE = ("delaySeconds", "hold", "submitted")
-
-
-class BadStub(Exception):
-    """A stub that makes no sense; the message names the field."""
 
 
 # Guards everything below.
@@ -91,30 +85,6 @@ _lock = threading.Lock()
 _numbers = itertools.count(1)
 _stubs: dict[str, "Stub"] = {}
 _calls: list["StubbedCall"] = []
-
-
-@dataclass
-class Outcome:
-    given: dict
-    fits: int = 0
-    hits: int = 0
-
-    def takes(self, call: "StubbedCall") -> bool:
-        """Whether this call is one to decide, and if so count it."""
-        given = self.given
-        if "state" in given and given["state"] != call.original:
-            return False
-        if "execution" in given and given["execution"] != call.execution:
-            return False
-        if "whenIteration" in given and given["whenIteration"] != call.iteration:
-            return False
-        if "whenInput" in given and _canonical(given["whenInput"]) != _canonical(call.input):
-            return False
-        self.fits += 1
-        if self.fits != given.get("call", self.fits) or self.hits >= given.get("times", self.hits + 1):
-            return False
-        self.hits += 1
-        return True
 
 
 @dataclass
@@ -200,7 +170,7 @@ class StubbedCall:
         return self.decided.get("succeed", self._answer())
 
     def _answer(self) -> dict:
-        digest = hashlib.sha256(_canonical(self.input).encode("utf-8", "surrogatepass")).hexdigest()
+        digest = hashlib.sha256(canonical(self.input).encode("utf-8", "surrogatepass")).hexdigest()
         answer = {"state": self.original, "n": int(digest[:8], 16)}
         return {**answer, "input": self.input} if self.stub.echo else answer
 
@@ -259,10 +229,6 @@ def _without_token(value: Any, token: str | None) -> Any:
     return [_without_token(each, token) for each in value] if isinstance(value, list) else value
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
-
-
 def _root(machine: str) -> str:
     clone = CLONE.fullmatch(machine)
     return machine if clone is None else clone[1]
@@ -315,34 +281,11 @@ def add(account: str, data: dict) -> str:
         machine=machine,
         echo=data.get("echo") is not False,
         aliases=aliases,
-        outcomes=[Outcome(_checked(each)) for each in outcomes],
+        outcomes=[Outcome(checked(each)) for each in outcomes],
     )
     with _lock:
         _stubs[stub.id] = stub
     return stub.id
-
-
-def _checked(outcome: Any) -> dict:
-    if not isinstance(outcome, dict):
-        raise BadStub("outcomes: must be objects")
-    if unknown := outcome.keys() - {*CONDITIONS, *BEFORE, *RESULTS}:
-        raise BadStub(f"{min(unknown)}: there is no such field of an outcome")
-    if len(outcome.keys() & set(RESULTS)) > 1:
-        raise BadStub(f"outcomes: {' and '.join(sorted(outcome.keys() & set(RESULTS)))} exclude one another")
-    for name in ("whenIteration", "call", "times"):
-        value = outcome.get(name, 1)
-        if isinstance(value, bool) or not isinstance(value, int) or value < (name != "whenIteration"):
-            raise BadStub(f"{name}: must be a number that counts")
-    for name in ("timeOut", "real", "hold"):
-        if outcome.get(name, True) is not True:
-            raise BadStub(f"{name}: must be true if it is given")
-    fail = outcome.get("fail", {})
-    if not isinstance(fail, dict) or fail.keys() - {"error", "cause"}:
-        raise BadStub("fail: must be an object of error and cause")
-    delay = outcome.get("delaySeconds", 0)
-    if isinstance(delay, bool) or not isinstance(delay, (int, float)):
-        raise BadStub("delaySeconds: must be a number")
-    return outcome
 
 
 def listing(account: str) -> list[dict]:

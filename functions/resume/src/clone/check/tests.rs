@@ -83,192 +83,217 @@ fn looped(mut definition: Value) -> Value {
     definition
 }
 
-type Break = fn(&mut Value);
+/// A defect: what it is, where in a clone, the field, and what that is then; without a value it is gone, of a list the last.
+type Defect = (&'static str, &'static str, &'static str, Option<Value>);
 
-#[test]
-fn every_defect_of_a_clone_is_seen() {
-    const MAP: &str = "/States/Fan/Branches/0/States/Map";
-    let anywhere: &[(&str, &str, Break)] = &[
-        ("the top level has other fields", "", |at| at["Comment"] = json!("d")),
-        ("another start", "", |at| at["StartAt"] = json!("Fan (input)")),
-        ("a handler is gone", "/States/Take (again)", |at| {
-            drop(at.as_object_mut().unwrap().remove("Catch"))
-        }),
-        ("a hold is not taken again", "/States/Fan (input)", |at| {
-            at["Next"] = json!("Fan")
-        }),
-        ("a hold leads past the target", "/States/Take (again)", |at| {
-            at["Next"] = json!("End")
-        }),
-        ("a target leads elsewhere", "/States/Fan", |at| {
-            at["Next"] = json!("Busy")
-        }),
-        ("a target has another field", "/States/Fan", |at| {
-            at["Comment"] = json!("d")
-        }),
-        ("a branch is gone", "/States/Fan/Branches", |at| {
-            drop(at.as_array_mut().unwrap().pop())
-        }),
-        ("a fresh branch is changed", "/States/Fan/Branches/2/States/C", |at| {
-            at["Comment"] = json!("d")
-        }),
-        ("a state is not pruned", "/States", |at| {
-            at["Lost"] = json!({"Type": "Succeed"})
-        }),
-        ("a target that is none", "/States/Fan (variables)", |at| {
-            at["Next"] = json!("Nobody")
-        }),
-        ("a name that is too long", "/States", |at| {
-            let states = at.as_object_mut().unwrap();
-            let first = states.remove("Fan (variables)").unwrap();
-            states.insert("n".repeat(81), first);
-        }),
-        ("a branch that starts at what is kept", "/States/Fan/Branches/1", |at| {
-            at["StartAt"] = json!("B")
-        }),
+const PROCESSOR: &str = "/States/Fan/Branches/0/States/Map/ItemProcessor/States";
+
+fn defects() -> Vec<Defect> {
+    let to = |state: &str| Some(json!(state));
+    vec![
+        ("the top level has other fields", "", "Comment", to("d")),
+        ("another start", "", "StartAt", to("Fan (input)")),
+        ("a handler is gone", "/States/Take (again)", "Catch", None),
+        ("a hold is not taken again", "/States/Fan (input)", "Next", to("Fan")),
         (
-            "a kept branch has more states",
+            "a hold leads past the target",
+            "/States/Take (again)",
+            "Next",
+            to("End"),
+        ),
+        ("a target leads elsewhere", "/States/Fan", "Next", to("Busy")),
+        ("a target has another field", "/States/Fan", "Comment", to("d")),
+        ("a branch is gone", "/States/Fan/Branches", "", None),
+        (
+            "a fresh branch is changed",
+            "/States/Fan/Branches/2/States/C",
+            "Comment",
+            to("d"),
+        ),
+        (
+            "a state is not pruned",
+            "/States",
+            "Lost",
+            Some(json!({"Type": "Succeed"})),
+        ),
+        ("a target that is none", "/States/Fan (variables)", "Next", to("Nobody")),
+        (
+            "a branch that starts at what is kept",
+            "/States/Fan/Branches/1",
+            "StartAt",
+            to("B"),
+        ),
+        (
+            "a kept branch goes on",
             "/States/Fan/Branches/1/States/Fan (kept)",
-            |at| {
-                at.as_object_mut().unwrap().remove("End");
-                at["Next"] = json!("B");
-            },
+            "Next",
+            to("B"),
         ),
-        (
-            "an iteration that never ran goes nowhere",
-            "/States/Fan/Branches/0/States/Map/ItemProcessor/States/Map (item)",
-            |at| at["Next"] = json!("W2"),
-        ),
+        ("an item goes elsewhere", "{}/Map (item)", "Next", to("W2")),
         (
             "the Choice has no place for others",
-            "/States/Fan/Branches/0/States/Map/ItemProcessor/States/Map (which)",
-            |at| at["Default"] = json!("W1"),
+            "{}/Map (which)",
+            "Default",
+            to("W1"),
         ),
         (
             "an iteration is sent elsewhere",
-            "/States/Fan/Branches/0/States/Map/ItemProcessor/States/Map (which)/Choices/0",
-            |at| at["Next"] = json!("W1 (variables)"),
-        ),
-        (
-            "an iteration that is kept is forgotten",
-            "/States/Fan/Branches/0/States/Map/ItemProcessor/States/Map (which)/Choices",
-            |at| drop(at.as_array_mut().unwrap().pop()),
-        ),
-        (
-            "a Wait is changed for all",
-            "/States/Fan/Branches/0/States/Map/ItemProcessor/States/W2 (input)",
-            |at| at["Next"] = json!("W2"),
-        ),
-        (
-            "a Wait still waits",
-            "/States/Fan/Branches/0/States/Map/ItemProcessor/States/W2 (resumed)",
-            |at| at["Type"] = json!("Wait"),
+            "{}/Map (which)/Choices/0",
+            "Next",
+            to("W1 (variables)"),
         ),
         (
             "an iteration's variables are gone",
-            "/States/Fan/Branches/0/States/Map/ItemProcessor/States/Map (which)/Choices/2",
-            |at| at["Next"] = json!("W1 (input)"),
+            "{}/Map (which)/Choices/2",
+            "Next",
+            to("W1 (input)"),
         ),
-    ];
+        ("an iteration is forgotten", "{}/Map (which)/Choices", "", None),
+        ("a Wait is changed for all", "{}/W2 (input)", "Next", to("W2")),
+        ("a Wait still waits", "{}/W2 (resumed)", "Type", to("Wait")),
+    ]
+}
+
+const TAKE: &str = "/States/Take (again)";
+const KEPT: &str = "/States/Fan/Branches/1/States/Fan (kept)";
+const MAP: &str = "/States/Fan/Branches/0/States/Map/ItemSelector";
+
+fn in_jsonata() -> Vec<Defect> {
+    vec![
+        (
+            "another input",
+            "/States/Fan (input)",
+            "Output",
+            Some(json!({"input of": "Fan"})),
+        ),
+        (
+            "another variable",
+            "/States/Fan (variables)/Assign",
+            "v",
+            Some(json!("fan")),
+        ),
+        (
+            "an input evaluated",
+            "/States/Fan (input)",
+            "Output",
+            Some(json!("{% $states.input %}")),
+        ),
+        ("another output", KEPT, "Output", Some(json!({"kept": 1.0}))),
+        (
+            "a hold asks by the data",
+            "/States/Take (again)/Arguments/Payload",
+            "lock",
+            Some(json!("{% $states.input.x %}")),
+        ),
+        (
+            "a hold gives on its answer",
+            TAKE,
+            "Output",
+            Some(json!("{% $states.result %}")),
+        ),
+        ("the selector loses the index", MAP, "i", Some(json!(1))),
+        (
+            "the item is not unwrapped",
+            "{}/Map (item)",
+            "Output",
+            Some(json!("{% $states.input %}")),
+        ),
+    ]
+}
+
+fn in_jsonpath() -> Vec<Defect> {
+    vec![
+        (
+            "another input",
+            "/States/Fan (input)",
+            "Result",
+            Some(json!({"input of": "Fan", "lock": 1.0})),
+        ),
+        (
+            "another variable",
+            "/States/Fan (variables)",
+            "Result",
+            Some(json!("fan")),
+        ),
+        (
+            "a variable more",
+            "/States/Fan (variables)/Assign",
+            "w.$",
+            Some(json!("$")),
+        ),
+        (
+            "a variable that is no path",
+            "/States/Fan (variables)",
+            "Assign",
+            Some(json!({"v": "Fan"})),
+        ),
+        ("another output", KEPT, "Result", Some(json!({"kept": 2}))),
+        ("an output evaluated", KEPT, "Parameters", Some(json!({}))),
+        (
+            "a hold asks for another lock",
+            "/States/Take (again)/Parameters/Payload",
+            "lock",
+            Some(json!("stock")),
+        ),
+        (
+            "a hold asks for the original",
+            "/States/Take (again)/Parameters",
+            "Payload",
+            Some(json!({"lock": "shop", "executionArn": "arn:old"})),
+        ),
+        ("a hold loses the data", TAKE, "ResultPath", None),
+        ("a hold selects of the data", TAKE, "OutputPath", Some(json!("$.x"))),
+        (
+            "the selector loses the index",
+            MAP,
+            "i.$",
+            Some(json!("$$.Map.Item.Value")),
+        ),
+        ("the selector loses the item", MAP, "v.$", Some(json!("$.x"))),
+        (
+            "the item is not unwrapped",
+            "{}/Map (item)",
+            "OutputPath",
+            Some(json!("$")),
+        ),
+        (
+            "another language",
+            "/States/Fan (input)",
+            "QueryLanguage",
+            Some(json!("JSONata")),
+        ),
+    ]
+}
+
+#[test]
+fn every_defect_of_a_clone_is_seen() {
     for language in ["JSONPath", "JSONata"] {
         let definition = definition(language);
         let good = build(&definition, &cut(), &options()).unwrap().definition;
         assert_eq!(check(&definition, &good, &cut()), [""; 0]);
-        let jsonpath: &[(&str, &str, Break)] = &[
-            ("another input", "/States/Fan (input)", |at| {
-                at["Result"] = json!({"input of": "Fan", "lock": 1.0})
-            }),
-            ("another variable", "/States/Fan (variables)", |at| {
-                at["Result"] = json!("fan")
-            }),
-            ("a variable more", "/States/Fan (variables)/Assign", |at| {
-                at["w.$"] = json!("$")
-            }),
-            ("a variable evaluated", "/States/Fan (variables)", |at| {
-                at["Assign"] = json!({"v": "Fan"})
-            }),
-            ("another output", "/States/Fan/Branches/1/States/Fan (kept)", |at| {
-                at["Result"] = json!({"kept": 2})
-            }),
-            (
-                "an output evaluated",
-                "/States/Fan/Branches/1/States/Fan (kept)",
-                |at| at["Parameters"] = json!({}),
-            ),
-            (
-                "a hold asks for another lock",
-                "/States/Take (again)/Parameters/Payload",
-                |at| at["lock"] = json!("stock"),
-            ),
-            (
-                "a hold asks for the original",
-                "/States/Take (again)/Parameters/Payload",
-                |at| {
-                    *at = json!({"lock": "shop", "executionArn": "arn:old"});
-                },
-            ),
-            ("a hold loses the data", "/States/Take (again)", |at| {
-                drop(at.as_object_mut().unwrap().remove("ResultPath"))
-            }),
-            ("a hold selects of the data", "/States/Take (again)", |at| {
-                at["OutputPath"] = json!("$.x")
-            }),
-            ("the selector loses the index", MAP, |at| {
-                at["ItemSelector"]["i.$"] = json!("$$.Map.Item.Value")
-            }),
-            ("the selector loses the item", MAP, |at| {
-                at["ItemSelector"] = json!({"i.$": "$$.Map.Item.Index", "v.$": "$.x"})
-            }),
-            (
-                "the item is not unwrapped",
-                "/States/Fan/Branches/0/States/Map/ItemProcessor/States/Map (item)",
-                |at| at["OutputPath"] = json!("$"),
-            ),
-            ("another language", "/States/Fan (input)", |at| {
-                at["QueryLanguage"] = json!("JSONata")
-            }),
-        ];
-        let jsonata: &[(&str, &str, Break)] = &[
-            ("another input", "/States/Fan (input)", |at| {
-                at["Output"] = json!({"input of": "Fan"})
-            }),
-            ("another variable", "/States/Fan (variables)", |at| {
-                at["Assign"]["v"] = json!("fan")
-            }),
-            ("an input evaluated", "/States/Fan (input)", |at| {
-                at["Output"] = json!("{% $states.input %}")
-            }),
-            ("another output", "/States/Fan/Branches/1/States/Fan (kept)", |at| {
-                at["Output"] = json!({"kept": 1.0})
-            }),
-            (
-                "a hold asks by the data",
-                "/States/Take (again)/Arguments/Payload",
-                |at| at["lock"] = json!("{% $states.input.x %}"),
-            ),
-            ("a hold gives on its answer", "/States/Take (again)", |at| {
-                at["Output"] = json!("{% $states.result %}")
-            }),
-            ("the selector loses the index", MAP, |at| {
-                at["ItemSelector"]["i"] = json!(1)
-            }),
-            (
-                "the item is not unwrapped",
-                "/States/Fan/Branches/0/States/Map/ItemProcessor/States/Map (item)",
-                |at| at["Output"] = json!("{% $states.input %}"),
-            ),
-        ];
-        for (what, pointer, break_it) in anywhere
-            .iter()
-            .chain(if language == "JSONata" { jsonata } else { jsonpath })
-        {
+        let own = if language == "JSONata" {
+            in_jsonata()
+        } else {
+            in_jsonpath()
+        };
+        for (what, pointer, field, value) in defects().into_iter().chain(own) {
             let mut bad = good.clone();
-            break_it(bad.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}: {good}")));
+            let at = bad.pointer_mut(&pointer.replace("{}", PROCESSOR)).unwrap();
+            match (at, value) {
+                (Value::Array(list), _) => drop(list.pop()),
+                (at, Some(value)) => at[field] = value,
+                (at, None) => drop(at.as_object_mut().unwrap().remove(field)),
+            }
             assert_ne!(bad.to_string(), good.to_string(), "{what}");
             assert!(
                 !check(&definition, &bad, &cut()).is_empty(),
                 "{language}: {what}: {bad}"
             );
+        }
+        let text = good.to_string();
+        for (name, other) in [("Fan (variables)", "n".repeat(81)), ("Fan (variables)", "C".to_owned())] {
+            let bad: Value = serde_json::from_str(&text.replace(name, &other)).unwrap();
+            assert!(!check(&definition, &bad, &cut()).is_empty(), "{bad}");
         }
     }
 }

@@ -124,7 +124,7 @@ fn a_shape_that_has_changed_is_refused() {
     );
 }
 
-fn orders(map: Value) -> Value {
+fn orders(map: &Value) -> Value {
     let mut orders = json!({"StartAt": "Orders", "States": {"Orders": {"Type": "Map", "ItemProcessor": {
         "ProcessorConfig": {"Mode": "INLINE"}, "StartAt": "Read", "States": {
             "Read": {"Type": "Pass", "Next": "Charge"}, "Charge": {"Type": "Task", "Resource": "arn:charge", "End": true}}}, "End": true}}});
@@ -152,7 +152,7 @@ fn most() -> At {
 
 #[test]
 fn a_map_tells_its_iterations_apart_by_their_index() {
-    let built = good(&orders(json!({})), &most());
+    let built = good(&orders(&json!({})), &most());
     let map = &built.definition["States"]["Orders"];
     assert_eq!(
         map["ItemSelector"],
@@ -187,14 +187,14 @@ fn a_map_tells_its_iterations_apart_by_their_index() {
     );
     assert_eq!(
         states["Read"],
-        orders(json!({}))["States"]["Orders"]["ItemProcessor"]["States"]["Read"]
+        orders(&json!({}))["States"]["Orders"]["ItemProcessor"]["States"]["Read"]
     );
     assert_eq!(keys(states).len(), 7);
 }
 
 #[test]
 fn a_map_in_jsonata_does_the_same() {
-    let mut orders = orders(json!({"Items": "{% $states.input.orders %}"}));
+    let mut orders = orders(&json!({"Items": "{% $states.input.orders %}"}));
     orders["QueryLanguage"] = json!("JSONata");
     let built = good(&orders, &most());
     let map = &built.definition["States"]["Orders"];
@@ -232,7 +232,7 @@ fn a_selector_is_wrapped_where_it_stands_in_its_own_language() {
             &both,
         ),
     ] {
-        let built = good(&orders(map.clone()), &most());
+        let built = good(&orders(&map), &most());
         assert_eq!(&built.definition["States"]["Orders"][field], expected, "{map}");
         let which = &built.definition["States"]["Orders"]["ItemProcessor"]["States"]["Orders (which)"];
         assert!(which["Choices"][1]["Variable"] == "$.i", "{which}");
@@ -242,7 +242,7 @@ fn a_selector_is_wrapped_where_it_stands_in_its_own_language() {
 #[test]
 fn the_old_fields_of_a_map_stay_the_old_ones() {
     for old in [json!({}), json!({"Parameters": {"a": 1}})] {
-        let mut orders = orders(old);
+        let mut orders = orders(&old);
         let map = orders["States"]["Orders"].as_object_mut().unwrap();
         let mut processor = map.remove("ItemProcessor").unwrap();
         processor.as_object_mut().unwrap().remove("ProcessorConfig");
@@ -256,7 +256,7 @@ fn the_old_fields_of_a_map_stay_the_old_ones() {
 
 #[test]
 fn a_distributed_map_is_not_kept_in_part() {
-    let mut distributed = orders(json!({}));
+    let mut distributed = orders(&json!({}));
     distributed["States"]["Orders"]["ItemProcessor"]["ProcessorConfig"]["Mode"] = json!("DISTRIBUTED");
     assert_eq!(
         refused(&distributed, &most()),
@@ -265,7 +265,7 @@ fn a_distributed_map_is_not_kept_in_part() {
     good(&distributed, &at("Orders", json!([1])));
     let astray = some(vec![(2, region(at("Orders", json!(1))))]);
     assert_eq!(
-        refused(&orders(json!({})), &astray),
+        refused(&orders(&json!({})), &astray),
         "the definition has no state \"Orders\" in the processor of \"Orders\""
     );
 }
@@ -273,10 +273,10 @@ fn a_distributed_map_is_not_kept_in_part() {
 #[test]
 fn of_a_map_in_which_nothing_is_kept_nothing_changes() {
     for iterations in [vec![], vec![(3, Region::Fresh)]] {
-        let built = good(&orders(json!({})), &some(iterations));
+        let built = good(&orders(&json!({})), &some(iterations));
         assert_eq!(
             built.definition["States"]["Orders"],
-            orders(json!({}))["States"]["Orders"]
+            orders(&json!({}))["States"]["Orders"]
         );
     }
 }
@@ -284,7 +284,7 @@ fn of_a_map_in_which_nothing_is_kept_nothing_changes() {
 #[test]
 fn outputs_that_only_equal_each_other_as_numbers_are_kept_apart() {
     let built = good(
-        &orders(json!({})),
+        &orders(&json!({})),
         &some(vec![(0, done(json!(0.0))), (1, done(json!(-0.0))), (2, done(json!(0)))]),
     );
     let states = &built.definition["States"]["Orders"]["ItemProcessor"]["States"];
@@ -299,7 +299,7 @@ fn containers_go_on_in_containers() {
     let fan = json!({"Type": "Parallel", "Branches": [
         {"StartAt": "Inner", "States": {"Inner": inner_map}},
         {"StartAt": "Other", "States": {"Other": {"Type": "Pass", "End": true}}}], "Next": "Last"});
-    let mut definition = orders(json!({}));
+    let mut definition = orders(&json!({}));
     definition["States"]["Orders"]["ItemProcessor"]["StartAt"] = json!("Fan");
     definition["States"]["Orders"]["ItemProcessor"]["States"] =
         json!({"Fan": fan, "Last": {"Type": "Pass", "End": true}});

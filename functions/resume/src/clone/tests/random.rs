@@ -174,21 +174,32 @@ impl Makes<'_> {
     }
 
     fn lock(&mut self, jsonata: bool) -> Value {
-        let resource = "arn:aws:states:::lambda:invoke.waitForTaskToken";
-        match jsonata {
-            true => {
-                json!({"Type": "Task", "Resource": resource, "Arguments": {"FunctionName": "lock-acquire", "Payload": {
+        let mut lock = match jsonata {
+            true => json!({"Arguments": {"FunctionName": "lock-acquire", "Payload": {
                 "lock": "{% $states.input.lock %}", "executionArn": "{% $states.context.Execution.Id %}",
-                "taskToken": "{% $states.context.Task.Token %}"}},
-                "Assign": {"fence": "{% $states.result.fence %}", "step": "{% 'taken' %}"}})
-            }
-            false => {
-                json!({"Type": "Task", "Resource": resource, "Parameters": {"FunctionName": "lock-acquire", "Payload": {
+                "taskToken": "{% $states.context.Task.Token %}", "stateName": "{% $states.input.name %}"}}}),
+            false => json!({"Parameters": {"FunctionName": "lock-acquire", "Payload": {
                 "lock.$": "$.lock", "executionArn.$": "$$.Execution.Id", "taskToken.$": "$$.Task.Token"}},
-                "ResultPath": self.random.of(&["$.lock", "$.a.lock", "$", "$.x"]),
-                "Assign": {"fence.$": "$.fence", "step": "taken"}})
+                "ResultPath": self.random.of(&["$.lock", "$.a.lock", "$", "$.x"])}),
+        };
+        lock["Type"] = json!("Task");
+        lock["Resource"] = json!("arn:aws:states:::lambda:invoke.waitForTaskToken");
+        if self.random.chance(50) {
+            lock["Assign"] = match jsonata {
+                true => json!({"fence": "{% $states.result.fence %}", "step": "{% 'taken' %}"}),
+                false => json!({"fence.$": "$.fence", "step": "taken"}),
+            };
+        }
+        if self.random.chance(30) {
+            match jsonata {
+                true => lock["TimeoutSeconds"] = json!("{% $states.input.seconds %}"),
+                false => lock["TimeoutSecondsPath"] = json!("$.seconds"),
             }
         }
+        if !jsonata && self.random.chance(20) {
+            lock["InputPath"] = json!("$.in");
+        }
+        lock
     }
 
     fn map(&mut self, depth: usize, jsonata: bool) -> Value {
@@ -263,20 +274,21 @@ fn at(random: &mut Random, region: &Fields, depth: usize) -> At {
         state: name.clone(),
         run: run(random, &states[name], depth),
         variables,
-        holds: (0..holds).map(|_| hold(random, random_of(&locks))).collect(),
+        holds: (0..holds).map(|_| hold(random, &locks)).collect(),
         input,
     }
 }
 
-fn random_of<'v>(locks: &[&'v String]) -> &'v String {
-    locks[0]
-}
-
-fn hold(random: &mut Random, state: &str) -> Hold {
+fn hold(random: &mut Random, states: &[&String]) -> Hold {
+    let mut payload = json!({"lock": "stock", "executionArn": "arn:old", "taskToken": "old", "retryCount": 0});
+    payload["onBusy"] = random.of(&[json!("skip"), json!("wait")]).clone();
+    if random.chance(20) {
+        payload["hold"] = value(random, 1);
+    }
     Hold {
-        state: state.to_owned(),
-        input: value(random, 2),
-        payload: json!({"lock": "stock", "executionArn": "arn:old", "taskToken": "old", "retryCount": 0, "onBusy": random.of(&["skip", "wait"])}),
+        state: (*random.of(states)).clone(),
+        input: json!({"lock": value(random, 1), "seconds": random.of(&[json!(5), json!("5")])}),
+        payload,
         feeds: random.chance(40),
     }
 }

@@ -142,3 +142,13 @@ fn of_many_maps_only_those_run_again_that_do_not_fit() {
     assert_eq!(built.maps_run_whole, ["First work"]);
     assert!(built.text.len() > DEFINITION_BYTES - 21_000, "{}", built.text.len());
 }
+
+/// A Map that runs again as a whole saves what Maps in it would.
+#[test]
+fn what_stands_in_a_map_is_saved_with_it() {
+    let top = cut(30_000, 10_000, 20_000);
+    let all = fit(&top, DEFINITION_BYTES).unwrap().text.len();
+    let built = fit(&top, all - 80_000).unwrap();
+    assert_eq!(built.maps_run_whole, ["First"]);
+    assert_eq!(built.run_whole, [vec![0]].into());
+}

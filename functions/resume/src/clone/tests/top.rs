@@ -321,3 +321,15 @@ fn a_clone_has_the_originals_name_as_far_as_it_goes() {
     );
     assert_eq!(clone_name(&"\u{e9}".repeat(80), "01").chars().count(), 80);
 }
+
+#[test]
+fn what_is_injected_into_a_region_of_another_language_says_its_own() {
+    let inner = json!({"QueryLanguage": "JSONata", "StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}});
+    let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Parallel", "Branches": [inner], "End": true}}});
+    let branch = with(at("B", json!("{% 1 %}")), &[("x", json!(1))]);
+    let built = good(&definition, &run("A", Run::Parallel(vec![region(branch)])));
+    let states = &built.definition["States"]["A"]["Branches"][0]["States"];
+    let pass = json!({"Type": "Pass", "QueryLanguage": "JSONPath", "Result": "{% 1 %}", "Next": "B"});
+    assert_eq!(states["B (input)"], pass);
+    assert_eq!(states["B (variables)"]["QueryLanguage"], "JSONPath");
+}

@@ -132,27 +132,6 @@ fn a_last_state_that_was_caught_ends_nothing() {
 }
 
 #[test]
-fn an_iteration_whose_last_state_has_a_catch_is_over_when_it_succeeded() {
-    let text = r#"{"StartAt": "Each", "States": {"Each": {"Type": "Map", "End": true, "ItemProcessor": {"StartAt": "Do", "States": {
-        "Do": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": true, "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Undo"}]},
-        "Undo": {"Type": "Pass", "End": true}}}}}}"#;
-    let definition = super::notation::definition(text);
-    let mut reader = crate::past::PastReader::new(&definition, None);
-    let iteration = "2 0 MapStateEntered Each <- [1]
-        3 2 MapStateStarted 1
-        4 3 MapIterationStarted Each 0
-        5 4 TaskStateEntered Do <- 1
-        6 5 TaskStateExited Do -> 2";
-    super::notation::push(&mut reader, iteration);
-    assert_eq!(reader.held(), (2, 0));
-    super::notation::push(&mut reader, "7 6 MapIterationSucceeded Each 0");
-    assert_eq!(reader.held(), (1, 0));
-    let expected = "\n  Each <- [1] open\n    of 1\n    #0 -> 2\n";
-    assert_eq!(outline(&reader.finish()), expected);
-    assert_eq!(outline(&read(text, iteration)), expected);
-}
-
-#[test]
 fn a_last_state_that_was_just_caught_has_ended_nothing_yet() {
     let past = read(
         GUARDED,

@@ -2,9 +2,9 @@
 
 use signalbox::history::Ended;
 
-use super::notation::{definition, outline, push, read};
-use super::{GUARDED, ORDERS};
-use crate::past::{Inside, PastReader};
+use super::ORDERS;
+use super::notation::{chain, outline, read};
+use crate::past::Inside;
 
 #[test]
 fn a_finished_branch_has_its_output_and_the_others_stand_where_they_stood() {
@@ -51,7 +51,7 @@ fn a_finished_branch_has_its_output_and_the_others_stand_where_they_stood() {
 }
 
 /// With two at a time, the third follows the one that made room for it.
-const THREE: &str = r#"1 0 ExecutionStarted [0,1,2,3]
+pub(super) const THREE: &str = r#"1 0 ExecutionStarted [0,1,2,3]
     2 0 PassStateEntered Prepare <- [0,1,2,3]
     3 2 PassStateExited Prepare -> [0,1,2,3]
     4 3 MapStateEntered Orders <- [0,1,2,3]
@@ -270,34 +270,26 @@ fn maps_in_maps_in_a_parallel_are_told_apart() {
 #[test]
 fn a_loop_around_a_map_keeps_its_last_turn() {
     let text = ORDERS.replace(r#""Next": "Report""#, r#""Next": "Prepare""#);
-    let turn = |first: u32, previous: u32, name: &str| {
-        let id = |offset| first + offset;
-        format!(
-            "{} {previous} MapStateEntered Orders <- \"{name}\"
-             {} {} MapStateStarted 1
-             {} {} MapIterationStarted Orders 0
-             {} {} ParallelStateEntered Fan <- \"{name}\"\n",
-            id(0),
-            id(1),
-            id(0),
-            id(2),
-            id(1),
-            id(3),
-            id(2)
-        )
-    };
-    let history = format!(
-        "{}8 7 ParallelStateExited Fan -> 0
-         9 8 WaitStateEntered HandOver <- 0
-         10 9 WaitStateExited HandOver -> 0
-         11 10 MapIterationSucceeded Orders 0
-         12 10 MapStateExited Orders -> [0]
-         13 12 PassStateEntered Prepare <- [0]
-         14 13 PassStateExited Prepare -> [0]
-         {}19 0 ExecutionAborted",
-        turn(4, 0, "first"),
-        turn(15, 14, "second")
-    );
+    let first = [
+        r#"MapStateEntered Orders <- "first""#,
+        "MapStateStarted 1",
+        "MapIterationStarted Orders 0",
+        r#"ParallelStateEntered Fan <- "first""#,
+        "ParallelStateExited Fan -> 0",
+        "WaitStateEntered HandOver <- 0",
+        "WaitStateExited HandOver -> 0",
+        "MapIterationSucceeded Orders 0",
+    ];
+    let second = [
+        "MapStateExited Orders -> [0]",
+        "PassStateEntered Prepare <- [0]",
+        "PassStateExited Prepare -> [0]",
+        r#"MapStateEntered Orders <- "second""#,
+        "MapStateStarted 1",
+        "MapIterationStarted Orders 0",
+        r#"ParallelStateEntered Fan <- "second""#,
+    ];
+    let history = chain(4, 0, &first) + &chain(12, 10, &second) + "19 0 ExecutionAborted";
     let expected = r#"
   Prepare <- [0] done [0]
   Orders <- "second" open
@@ -325,76 +317,4 @@ fn children_of_a_distributed_map_are_elsewhere() {
     );
     assert_eq!(outline(&past), "\n  Orders <- [] open\n    of 1000\n");
     assert_eq!(past.top.visits["Orders"].task, None);
-}
-
-#[test]
-fn finished_iterations_take_no_room() {
-    let definition = definition(ORDERS);
-    let mut reader = PastReader::new(&definition, None);
-    push(&mut reader, "4 0 MapStateEntered Orders <- []\n5 4 MapStateStarted 100");
-    for index in 0..100 {
-        let id = |offset| 6 + index * 7 + offset;
-        push(
-            &mut reader,
-            &format!(
-                "{} 5 MapIterationStarted Orders {index}
-             {} {} ParallelStateEntered Fan <- 1
-             {} {} ParallelStateStarted
-             {} {} TaskStateEntered Pack <- 1
-             {} {} ParallelStateExited Fan -> 2
-             {} {} WaitStateEntered HandOver <- 2
-             {} {} WaitStateExited HandOver -> 3 ; n = 1",
-                id(0),
-                id(1),
-                id(0),
-                id(2),
-                id(1),
-                id(3),
-                id(2),
-                id(4),
-                id(3),
-                id(5),
-                id(4),
-                id(6),
-                id(5)
-            ),
-        );
-    }
-    // The Map's own.
-    assert_eq!(reader.held(), (1, 0));
-}
-
-#[test]
-fn what_succeeded_or_was_retried_takes_no_room() {
-    let definition = definition(GUARDED);
-    let mut reader = PastReader::new(&definition, None);
-    let first = "2 0 ParallelStateEntered Fan <- 7
-        3 2 ParallelStateStarted
-        4 3 TaskStateEntered Pack <- 7
-        5 3 TaskStateEntered Charge <- 7";
-    push(&mut reader, first);
-    assert_eq!(reader.held(), (3, 0));
-    push(&mut reader, "6 5 TaskFailed Card.Busy\n7 6 ParallelStateStarted");
-    assert_eq!(reader.held(), (1, 0));
-    push(
-        &mut reader,
-        "8 7 TaskStateEntered Pack <- 7
-         9 7 TaskStateEntered Charge <- 7
-         10 8 TaskStateExited Pack -> 1
-         11 9 TaskStateExited Charge -> 2
-         12 11 ParallelStateExited Fan -> 3
-         13 12 SucceedStateEntered Good <- 3",
-    );
-    assert_eq!(reader.held(), (2, 0));
-
-    let definition = super::notation::definition(ORDERS);
-    let mut reader = PastReader::new(&definition, None);
-    push(
-        &mut reader,
-        &format!("{THREE}\n19 17 TaskStateExited Pack -> 1\n20 18 TaskStateExited Charge -> 2"),
-    );
-    // Prepare, Orders, and three Fans less one; Pack goes on to Label.
-    assert_eq!(reader.held(), (5, 0));
-    push(&mut reader, "21 20 ParallelStateExited Fan -> 3");
-    assert_eq!(reader.held(), (4, 0));
 }

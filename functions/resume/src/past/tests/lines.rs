@@ -3,10 +3,10 @@
 use signalbox::clock::Timestamp;
 use signalbox::history::Ended;
 
-use super::notation::{definition, outline, push, read};
-use crate::past::{Left, PastReader};
+use super::notation::{outline, read};
+use crate::past::Left;
 
-const POLL: &str = r#"{
+pub(super) const POLL: &str = r#"{
   "StartAt": "Poll",
   "States": {
     "Poll": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "Ready"},
@@ -129,39 +129,4 @@ fn a_history_without_data_tells_what_was_entered() {
          5 0 ExecutionAborted",
     );
     assert_eq!(outline(&past), "\n  Poll <- ? done ?\n  Ready <- ? open\n");
-}
-
-#[test]
-fn a_long_loop_takes_no_room() {
-    let definition = definition(POLL);
-    let mut reader = PastReader::new(&definition, None);
-    push(&mut reader, "1 0 ExecutionStarted {}");
-    for turn in 0..200 {
-        let id = 2 + turn * 6;
-        push(
-            &mut reader,
-            &format!(
-                "{} {} TaskStateEntered Poll <- {{}}
-             {} {} TaskStateExited Poll -> {{}}
-             {} {} ChoiceStateEntered Ready <- {{}}
-             {} {} ChoiceStateExited Ready -> {{}}
-             {} {} WaitStateEntered Rest <- {{}}
-             {} {} WaitStateExited Rest -> {{}}",
-                id,
-                if turn == 0 { 0 } else { id - 1 },
-                id + 1,
-                id,
-                id + 2,
-                id + 1,
-                id + 3,
-                id + 2,
-                id + 4,
-                id + 3,
-                id + 5,
-                id + 4
-            ),
-        );
-    }
-    assert_eq!(reader.held(), (3, 0));
-    assert_eq!(reader.finish().top.visits.len(), 3);
 }

@@ -90,6 +90,15 @@ fn named(variables: &Variables) -> String {
     each.collect()
 }
 
+/// Events that follow each other, from `first` on; the first follows `previous`.
+pub(super) fn chain(first: usize, previous: usize, events: &[&str]) -> String {
+    let ids = std::iter::once(previous).chain(first..);
+    let lines = (first..).zip(ids).zip(events);
+    lines
+        .map(|((id, previous), event)| format!("{id} {previous} {event}\n"))
+        .collect()
+}
+
 /// The history's events, as `GetExecutionHistory` has them.
 pub(super) fn events(history: &str) -> Vec<Value> {
     let lines = history.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -186,3 +186,69 @@ fn a_failure_that_was_caught_may_have_done_something() {
         "{found:?}"
     );
 }
+
+/// A Parallel whose second branch has failed, when the first was at `state`, to which a Catch had led.
+fn beside(states: &Value, state: &str) -> Plan {
+    let definition = json!({"StartAt": "Fan", "States": {"Fan": state_of(json!([
+        {"StartAt": "X", "States": states}, {"StartAt": "Q", "States": {"Q": task(None)}}
+    ]))}});
+    let mut told = Told::of(json!(1));
+    let entered = told.enter("Parallel", "Fan", &json!(1), 0);
+    let started = told.add("ParallelStateStarted", entered, "none", json!({}));
+    let x = told.task("X", &json!(1), started);
+    let x = told.failed(x);
+    let x = told.exit("Task", "X", &json!("caught"), x);
+    told.task(state, &json!("caught"), x);
+    let q = told.task("Q", &json!(1), started);
+    let q = told.failed(q);
+    Trial::of(&definition, told.fails(q)).clone()
+}
+
+fn state_of(branches: Value) -> Value {
+    state("Parallel", None, json!({"Branches": branches}))
+}
+
+#[test]
+fn a_branch_that_was_being_mended_goes_on_there() {
+    let caught_by = |handler: &str, next: Option<&str>| {
+        let mut x = task(next);
+        x["Catch"] = json!([{"ErrorEquals": ["States.ALL"], "Next": handler}]);
+        x
+    };
+    let at = |plan: &Plan| going_on(inside(&plan.cut)[0].1).unwrap().0.to_owned();
+    // The handler leads to an end that is none of a failure.
+    let mended = json!({"X": caught_by("Mend", None), "Mend": task(None)});
+    assert_eq!(at(&beside(&mended, "Mend")), "Mend");
+    // It leads to a Fail, and to nothing else.
+    let told = json!({"X": caught_by("Tell", None), "Tell": task(Some("Over")), "Over": {"Type": "Fail"}});
+    assert_eq!(at(&beside(&told, "Tell")), "X");
+    // What it leads to is the way without a failure, too.
+    let same = json!({"X": caught_by("Then", Some("Then")), "Then": task(Some("Over")), "Over": {"Type": "Fail"}});
+    assert_eq!(at(&beside(&same, "Then")), "Then");
+}
+
+#[test]
+fn a_job_of_a_failure_that_was_caught_may_run_while_the_run_goes_on_before_it() {
+    let mut definition = json!({"StartAt": "A", "States": {
+        "A": task(Some("Job")),
+        "Job": state("Task", None, json!({"Resource": "arn:aws:states:::glue:startJobRun.sync", "Parameters": {}})),
+        "Over": {"Type": "Fail"}
+    }});
+    definition["States"]["Job"]["Catch"] = json!([{"ErrorEquals": ["States.ALL"], "Next": "Over"}]);
+    let mut told = Told::of(json!(1));
+    let a = told.done("A", &json!(1), &json!(2), 0);
+    let started = told.calling("Job", &json!(2), "glue", "startJobRun.sync", &json!({}), a);
+    let answer = json!({"output": json!({"JobRunId": "jr_1"}).to_string()});
+    let submitted = told.add("TaskSubmitted", started, "taskSubmittedEventDetails", answer);
+    let failed = told.add(
+        "TaskTimedOut",
+        submitted,
+        "taskTimedOutEventDetails",
+        json!({"error": "States.Timeout"}),
+    );
+    let left = told.exit("Task", "Job", &json!({}), failed);
+    let over = told.enter("Fail", "Over", &json!({}), left);
+    let plan = Trial::of(&definition, told.fails(over)).from("A").plan().unwrap();
+    assert!(codes(&plan).contains(&"JobMayRun"), "{:?}", plan.warnings);
+    assert_eq!(plan.lists.may_have_run, [r#"Task "Job""#]);
+}

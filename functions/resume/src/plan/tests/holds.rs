@@ -432,3 +432,18 @@ fn a_clone_of_a_clone_takes_again_what_the_first_had_taken_again() {
     let plan = Trial::of(&clone.definition, told.fails(failed)).clone();
     assert_eq!(holds(&plan), [copies("Guard"), copies("Take")]);
 }
+
+#[test]
+fn a_hold_feeds_the_state_right_behind_it_alone() {
+    let mut definition = definition();
+    definition["States"]["Work"]["Next"] = json!("Last");
+    let (mut told, take) = inside_the_lock(true);
+    // Work passes on what it was given.
+    let given = output_of(&told);
+    let work = told.done("Work", &given, &given, take);
+    let last = told.task("Last", &given, work);
+    let failed = told.failed(last);
+    let plan = Trial::of(&definition, told.fails(failed)).clone();
+    assert_eq!(holds(&plan), ["Guard", "Take"]);
+    assert!(plan.cut.holds.iter().all(|hold| !hold.feeds));
+}

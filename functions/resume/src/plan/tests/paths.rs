@@ -132,7 +132,18 @@ fn a_state_in_maps_is_meant_where_an_iteration_came_to_it() {
     let mut trial = nested(2, 2);
     assert_eq!(trial.told.events[6]["stateEnteredEventDetails"]["name"], "Inner");
     assert_eq!(trial.told.events[19]["type"], "MapIterationStarted");
+    // In the second one an inner iteration came to the state, in the first one no inner iteration has begun.
+    let mut begun = nested(2, 2);
+    begun.told.events.drain(8..19);
     trial.told.events.drain(6..19);
+    let plan = begun.from("Leaf").clone();
+    assert_eq!(
+        plan.lists.resumes_at,
+        [
+            r#"Map "Outer"[0] / Map "Inner""#,
+            r#"Map "Outer"[1] / Map "Inner"[1] / Task "Leaf""#
+        ]
+    );
     let plan = trial.from("Leaf").clone();
     assert_eq!(
         plan.lists.resumes_at,

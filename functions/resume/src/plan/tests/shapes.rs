@@ -130,6 +130,31 @@ fn a_map_that_is_another_is_refused() {
 }
 
 #[test]
+fn a_state_has_to_stand_where_it_stood() {
+    let mut told = Told::of(json!(1));
+    let a = told.task("A", &json!(1), 0);
+    let a = told.failed(a);
+    let inside = fan(&[&["A"]]);
+    let (name, text) = with(&region(&["A"]), told.fails(a), &inside).refused();
+    assert_eq!(name, "Resume.ShapeChanged");
+    assert!(text.contains("stands elsewhere"), "{text}");
+    // What comes behind it may be anywhere.
+    let (ran, other) = (fan(&[&["P", "P2"], &["Q", "R"]]), fan(&[&["P", "P2", "R"], &["Q"]]));
+    assert!(with(&ran, fanned(), &other).plan().is_ok());
+    // One that is new, in a branch that was another.
+    let mut told = Told::of(json!(1));
+    let entered = told.enter("Parallel", "Fan", &json!(1), 0);
+    let started = told.add("ParallelStateStarted", entered, "none", json!({}));
+    told.task("P", &json!(1), started);
+    let told = told.ends("ExecutionAborted");
+    let moved = fan(&[&["N", "Q"], &["P", "P2"]]);
+    let trial = with(&fan(&[&["P", "P2"], &["Q"]]), told, &moved);
+    let (name, text) = trial.from("N").input(json!(1)).refused();
+    assert_eq!(name, "Resume.ShapeChanged");
+    assert!(text.contains(r#""P" of its branch 0 stands elsewhere"#), "{text}");
+}
+
+#[test]
 fn a_run_that_ended_between_two_states_goes_on_at_what_follows_now() {
     let mut told = Told::of(json!(1));
     told.done("A", &json!(1), &json!(2), 0);

@@ -310,3 +310,28 @@ fn a_nested_execution_that_is_named_is_started_by_a_clone_unless_a_redrive_is_as
     assert!(plan.why.contains("a name that is taken"), "{}", plan.why);
     assert_eq!(trial.mode(Mode::Redrive).plan().unwrap().strategy.name(), "redrive");
 }
+
+#[test]
+fn a_parallel_that_is_named_runs_as_a_whole_also_where_the_run_ended_in_it() {
+    let branch = json!({"StartAt": "P", "States": {"P": task(None)}});
+    let definition =
+        json!({"StartAt": "Fan", "States": {"Fan": state("Parallel", None, json!({"Branches": [branch]}))}});
+    let mut told = Told::of(json!(1));
+    let entered = told.enter("Parallel", "Fan", &json!(1), 0);
+    let started = told.add("ParallelStateStarted", entered, "none", json!({}));
+    let p = told.done("P", &json!(1), &json!(2), started);
+    told.add("ParallelStateSucceeded", p, "none", json!({}));
+    let cause =
+        format!("An error occurred while executing the state 'Fan' (entered at the event id #{entered}). Too large.");
+    let failed = json!({"error": "States.DataLimitExceeded", "cause": cause});
+    told.add("ExecutionFailed", p, "executionFailedEventDetails", failed);
+    let trial = Trial::of(&definition, told);
+    let plan = trial.plan().unwrap();
+    assert_eq!(
+        (plan.strategy.name(), &plan.lists.kept[..]),
+        ("redrive", &[r##"Parallel "Fan"#0"##.to_owned()][..])
+    );
+    assert_eq!(plan.lists.resumes_at, [r#"Parallel "Fan""#]);
+    let plan = trial.from("Fan").plan().unwrap();
+    assert_eq!((plan.strategy.name(), &plan.cut.run), ("clone", &Run::Whole));
+}

@@ -201,7 +201,7 @@ fn what_was_taken_in_a_branch_that_has_ended_is_warned_of() {
             "Fan": state("Parallel", Some("Work"), json!({"Branches": branches})), "Work": task(None)
         }})
     };
-    let lost = |definition: &Value, is_over: bool| {
+    let run = |definition: &Value, is_over: bool| {
         let mut told = Told::of(json!(1));
         let entered = told.enter("Parallel", "Fan", &json!(1), 0);
         let started = told.add("ParallelStateStarted", entered, "none", json!({}));
@@ -214,7 +214,10 @@ fn what_was_taken_in_a_branch_that_has_ended_is_warned_of() {
             false => told.task("Other", &json!(1), started),
         };
         let failed = told.failed(last);
-        let trial = Trial::of(definition, told.fails(failed));
+        Trial::of(definition, told.fails(failed))
+    };
+    let lost = |definition: &Value, is_over: bool| {
+        let trial = run(definition, is_over);
         let redriven = trial.plan().unwrap();
         assert!(states("HoldLost", &redriven).is_empty());
         let plan = trial.clone();
@@ -229,8 +232,13 @@ fn what_was_taken_in_a_branch_that_has_ended_is_warned_of() {
     // Given back in the Parallel itself; in another branch than the one that has ended.
     let give = || one("Give", call("lock-release", ""));
     assert_eq!(lost(&fan(json!([take(), give()])), true), [] as [&str; 0]);
+    let takes = || one("Other", call("lock-acquire", ".waitForTaskToken"));
     let plain = || one("Take", task(None));
-    assert_eq!(lost(&fan(json!([plain(), other()])), false), [] as [&str; 0]);
+    assert_eq!(lost(&fan(json!([plain(), takes()])), false), [] as [&str; 0]);
+    assert_eq!(lost(&fan(json!([plain(), takes()])), true), ["Other"]);
+    // It takes it itself, when it runs again.
+    let again = run(&fan(json!([take(), other()])), true).from("Fan").clone();
+    assert!(states("HoldLost", &again).is_empty());
 }
 
 #[test]
@@ -262,4 +270,39 @@ fn a_nested_execution_that_starts_again_names_the_one_before() {
     };
     assert!(text.ends_with(arn), "{text}");
     assert!(said("JobMayRun", &plan).is_empty());
+}
+
+#[test]
+fn numbers_that_are_not_kept_are_named() {
+    let mut definition = json!({"StartAt": "A", "States": {
+        "A": task(Some("Fan")),
+        "Fan": state("Parallel", None, json!({"Branches": [leaf("P"), leaf("Q")]}))
+    }});
+    definition["States"]["A"]["Assign"] = json!({"x.$": "$"});
+    let number = "12345678901234567890123";
+    let mut told = Told::of(json!(1));
+    let raw = |told: &mut Told, event: usize, details: &str, field: &str| {
+        told.events[event - 1][details][field] = json!(number);
+    };
+    let a = told.enter("Task", "A", &json!(1), 0);
+    let a = told.exit_with("Task", "A", &json!(1), json!({"x": 1}), a);
+    told.events[a - 1]["stateExitedEventDetails"]["assignedVariables"]["x"] = json!(number);
+    let fan = told.enter("Parallel", "Fan", &json!(1), a);
+    let started = told.add("ParallelStateStarted", fan, "none", json!({}));
+    let p = told.done("P", &json!(1), &json!(1), started);
+    raw(&mut told, p, "stateExitedEventDetails", "output");
+    let q = told.task("Q", &json!(1), started);
+    let entered = told
+        .events
+        .iter()
+        .position(|event| event["stateEnteredEventDetails"]["name"] == "Q");
+    raw(&mut told, entered.unwrap() + 1, "stateEnteredEventDetails", "input");
+    let q = told.failed(q);
+    let trial = Trial::of(&definition, told.fails(q));
+    assert!(states("NumberRounded", &trial.plan().unwrap()).is_empty());
+    let plan = trial.clone();
+    assert_eq!(states("NumberRounded", &plan), ["Fan", "Q"]);
+    let of_fan = said("NumberRounded", &plan)[0].1;
+    // Its variable, and what its first branch gave.
+    assert_eq!(of_fan.matches(number).count(), 2, "{of_fan}");
 }

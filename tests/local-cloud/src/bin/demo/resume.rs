@@ -1,8 +1,10 @@
 //! A run that fails in the middle, because of a slip in its input, and goes on with the slip corrected.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
+use aws_smithy_types::error::display::DisplayErrorContext;
 use local_cloud::{
     Account, Deployed, Error, Execution, Progress, seed,
     terminal::{self, Paint, say},
@@ -45,13 +47,13 @@ pub(crate) async fn one_slip(
     let resume = fleet.output("ResumeFunctionName")?;
     let ask = async |request: &Value| {
         let answer = account.invoke(resume, request).await;
-        answer.map_err(|error| Error::unexpected(resume, error))
+        answer.map_err(|error| unexpected(resume, &error))
     };
     let request = json!({"executionArn": failed.arn, "input": seed::month_end_invoice()});
     let plan = ask(&request).await?;
     let applied = ask(&plan["apply"]).await?;
     let resumed = applied["executionArn"].as_str();
-    let resumed = resumed.ok_or_else(|| Error::unexpected(resume, &applied))?;
+    let resumed = resumed.ok_or_else(|| unexpected(resume, &applied))?;
     let resumed = account.wait_for_execution(resumed).await?;
     let after = postings(account, example).await?;
 
@@ -69,12 +71,19 @@ pub(crate) async fn one_slip(
     })
 }
 
+fn unexpected(from: &str, reason: &dyn Display) -> Error {
+    Error::Unexpected {
+        from: from.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
 /// How often something was posted to each account.
 async fn postings(account: &Account, example: &Deployed) -> Result<BTreeMap<String, u64>, Error> {
     let ledger = seed::month_end_ledger(example)?;
     let items = account.dynamodb().scan().table_name(ledger).send().await;
-    let items = items.map_err(|error| Error::unexpected("DynamoDB.Scan", error))?.items;
-    let items = items.unwrap_or_default().into_iter().filter_map(|item| {
+    let items = items.map_err(|error| unexpected("DynamoDB.Scan", &DisplayErrorContext(error)))?;
+    let items = items.items.unwrap_or_default().into_iter().filter_map(|item| {
         let account = item.get("account")?.as_s().ok()?.clone();
         Some((account, item.get("postings")?.as_n().ok()?.parse().ok()?))
     });
@@ -93,15 +102,17 @@ pub(crate) fn show(story: &Story, paint: Paint) -> bool {
     say("");
     show_plan(story, paint);
     say("");
-    tell(
-        "Applied, it is a run of a second state machine, which begins with the data that is kept. One after the other:",
-    );
+    tell(&format!(
+        "Applied, it is a run of a second state machine, {}, which begins with the data that is kept. Both runs, one after \
+         the other:",
+        story.plan["cloneName"].as_str().unwrap_or("without a name")
+    ));
     say("");
     say(&timeline::draw(&lines(story), "", terminal::width(), paint));
     say(&format!(
         "  {} runs   {} fails   {} kept: it is not run again\n",
         paint.green("█"),
-        paint.red("█"),
+        paint.red("▒"),
         paint.green("·")
     ));
     if let Some(fault) = fault(story) {
@@ -191,12 +202,12 @@ fn parts() -> Vec<Part> {
         part(&name, "Post", Some(index), Some("Ask the bank"))
     });
     let mut parts = vec![
-        part("the lock", "Take the ledger", None, None),
-        part("the accounts", "Open the accounts", None, None),
-        part("the assets", "Write off the assets", None, None),
+        part("lock taken", "Take the ledger", None, None),
+        part("accounts", "Open the accounts", None, None),
+        part("assets", "Write off the assets", None, None),
     ];
     parts.extend(invoices);
-    parts.push(part("the lock back", "Give the ledger back", None, None));
+    parts.push(part("lock given back", "Give the ledger back", None, None));
     parts
 }
 
@@ -228,7 +239,7 @@ fn lines(story: &Story) -> Vec<Line> {
         let ran = |(from, to, well): (i64, i64, bool)| Span {
             from: since(from),
             to: since(to),
-            ink: Ink::Solid,
+            ink: if well { Ink::Solid } else { Ink::Medium },
             tone: if well { Tone::Good } else { Tone::Bad },
         };
         let kept = matches!((first, again), (Some((_, _, true)), None)).then(|| Span {
@@ -289,4 +300,131 @@ fn fault(story: &Story) -> Option<String> {
     let total: u64 = total.filter_map(|invoice| invoice["amount"].as_u64()).sum();
     let given = resumed.output.as_ref().map(|output| &output["total"]);
     (given != Some(&json!(total))).then(|| format!("the total is {given:?}, not {total}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ink::{Dots, Medium, Solid};
+    use super::*;
+    use std::time::SystemTime;
+
+    fn execution(name: &str, error: Option<&str>) -> Execution {
+        Execution {
+            arn: name.to_owned(),
+            name: name.to_owned(),
+            status: if error.is_some() { "FAILED" } else { "SUCCEEDED" }.into(),
+            error: error.map(str::to_owned),
+            cause: None,
+            output: error.is_none().then(|| json!({"total": 495})),
+            started: SystemTime::UNIX_EPOCH,
+            stopped: None,
+        }
+    }
+
+    fn visit(state: &str, iteration: Option<i32>, (from, to): (i64, i64), left: bool) -> Visit {
+        Visit {
+            state: state.to_owned(),
+            iteration,
+            from,
+            to,
+            left,
+        }
+    }
+
+    fn postings(numbers: [u64; 4]) -> BTreeMap<String, u64> {
+        let accounts = ["ana", "assets", "bo", "cy"].map(|account| format!("2026-01/{account}"));
+        accounts.into_iter().zip(numbers).collect()
+    }
+
+    fn story() -> Story {
+        let failed = vec![
+            visit("Take the ledger", None, (0, 100), true),
+            visit("Open the accounts", None, (100, 200), true),
+            visit("Open", Some(0), (100, 200), true),
+            visit("Write off the assets", None, (200, 300), true),
+            visit("Ask the bank", Some(2), (200, 1200), true),
+            visit("Post", Some(2), (1200, 1300), true),
+            visit("Ask the bank", Some(3), (1300, 2300), true),
+            visit("Post", Some(3), (2300, 2400), false),
+        ];
+        let resumed = vec![
+            visit("Close the books (variables)", None, (3000, 3000), true),
+            visit("Take the ledger (again)", None, (3000, 3100), true),
+            visit("Post (input)", Some(3), (3100, 3100), true),
+            visit("Post", Some(3), (3100, 3200), true),
+            visit("Ask the bank", Some(4), (3200, 4200), true),
+            visit("Post", Some(4), (4200, 4300), true),
+            visit("Give the ledger back", None, (4300, 4400), true),
+        ];
+        Story {
+            runs: [execution("january", Some("X")), execution("january-r-0", None)],
+            visits: [failed, resumed],
+            request: json!({}),
+            plan: json!({}),
+            postings: [postings([2, 1, 1, 0]), postings([3, 1, 1, 1])],
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_not_what_runs_again() {
+        let lines = lines(&story());
+        let drawn: Vec<_> = lines
+            .iter()
+            .map(|line| {
+                let spans = line.spans.iter();
+                let spans = spans.map(|span| (span.ink, span.from.as_millis(), span.to.as_millis()));
+                (line.name.as_str(), spans.collect::<Vec<_>>(), line.text.as_str())
+            })
+            .collect();
+        assert_eq!(
+            drawn,
+            [
+                (
+                    "lock taken",
+                    vec![(Solid, 0, 100), (Solid, 3000, 3100)],
+                    "taken, taken again"
+                ),
+                ("accounts", vec![(Solid, 100, 200), (Dots, 3000, 4400)], "done, kept"),
+                ("assets", vec![(Solid, 200, 300), (Dots, 3000, 4400)], "done, kept"),
+                ("invoice 1001", vec![], "not done"),
+                ("invoice 1002", vec![], "not done"),
+                (
+                    "invoice 1003",
+                    vec![(Solid, 200, 1300), (Dots, 3000, 4400)],
+                    "done, kept"
+                ),
+                (
+                    "invoice 1004",
+                    vec![(Medium, 1300, 2400), (Solid, 3100, 3200)],
+                    "failed, done now"
+                ),
+                ("invoice 1005", vec![(Solid, 3200, 4300)], "not begun, done now"),
+                ("lock given back", vec![(Solid, 4300, 4400)], "not begun, done now"),
+            ]
+        );
+    }
+
+    #[test]
+    fn every_fault_is_found() {
+        assert_eq!(fault(&story()), None);
+        let told = |change: &dyn Fn(&mut Story)| {
+            let mut story = story();
+            change(&mut story);
+            fault(&story).unwrap_or_default()
+        };
+        assert_eq!(
+            told(&|story| story.runs[0] = execution("january", None)),
+            "january did not fail"
+        );
+        assert_eq!(
+            told(&|story| story.runs[1] = execution("january-r-0", Some("X"))),
+            "january-r-0 ended with X"
+        );
+        for numbers in [[3, 2, 1, 1], [3, 1, 1, 0]] {
+            let told = told(&|story| story.postings[1] = postings(numbers));
+            assert!(told.starts_with("the ledger has"), "{told}");
+        }
+        let told = told(&|story| story.runs[1].output = Some(json!({"total": 990})));
+        assert_eq!(told, "the total is Some(Number(990)), not 495");
+    }
 }
