@@ -20,6 +20,9 @@ use crate::warning::Code;
 const INDEX: &str = "i";
 const ITEM: &str = "v";
 
+/// A state, and the iterations that go there.
+type Route = (String, Vec<u32>);
+
 /// The processor of an inline Map, and the field that it stands in.
 pub(super) fn processor<'s>(state: &'s Fields, name: &str) -> Result<(&'static str, &'s Fields), CloneError> {
     expect(state, "Map", name)?;
@@ -74,7 +77,7 @@ impl Builder<'_> {
         let start = processor.get("StartAt").cloned().unwrap_or_default();
         let mut states = take_states(&mut processor);
 
-        let mut routes = self.endings(&mut states, plan, name, &inner)?;
+        let (mut routes, kept) = self.endings(&mut states, plan, name, &inner)?;
         for (index, region) in plan {
             if let Region::At(at) = region {
                 let mut inner = inner.clone();
@@ -95,18 +98,30 @@ impl Builder<'_> {
         let mut built = state.clone();
         wrap(&mut built, language_of(state, scope.language), field);
         built.insert(field.to_owned(), Value::Object(processor));
-        self.measure(state, &built, scope, copy, saved_before);
+        // A copy has a name of its own, which stands before it and in the state that leads to it.
+        let names = name.len() + 2 * " (resumed 100)".len();
+        let saved = match copy {
+            true => len(&built) + names,
+            false => len(&built).saturating_sub(len(state)),
+        };
+        self.partial.push(Partial {
+            path: scope.path.clone(),
+            kept,
+            own: saved.saturating_sub(self.saved),
+        });
+        self.saved = saved_before + saved;
         Ok(built)
     }
 
-    /// Adds the Pass states of iterations that have ended, one for all with the same output: which are whose.
+    /// Adds the Pass states of iterations that have ended, one for all with the same output: which are whose, and how many
+    /// bytes their outputs take.
     fn endings(
         &mut self,
         states: &mut Fields,
         plan: &BTreeMap<u32, Region>,
         name: &str,
         scope: &Scope,
-    ) -> Result<Vec<(String, Vec<u32>)>, CloneError> {
+    ) -> Result<(Vec<Route>, usize), CloneError> {
         // By their texts: as numbers 0.0 and -0.0 are equal.
         let mut same: BTreeMap<String, (&Value, Vec<u32>)> = BTreeMap::new();
         for (index, region) in plan {
@@ -115,30 +130,19 @@ impl Builder<'_> {
                 alike.or_insert_with(|| (output, Vec::new())).1.push(*index);
             }
         }
+        let bytes = same.keys().map(String::len).sum();
         let mut same: Vec<_> = same.into_values().collect();
         same.sort_by_key(|(_, indexes)| indexes.first().copied());
         let ended = same.into_iter();
-        ended
-            .map(|(output, indexes)| Ok((self.kept(states, output, name, scope)?, indexes)))
-            .collect()
+        let routes = ended.map(|(output, indexes)| Ok((self.kept(states, output, name, scope)?, indexes)));
+        Ok((routes.collect::<Result<_, CloneError>>()?, bytes))
     }
+}
 
-    /// Notes what the definition would save if this Map ran again as a whole.
-    fn measure(&mut self, state: &Fields, built: &Fields, scope: &Scope, copy: bool, saved_before: usize) {
-        let len = |state: &Fields| {
-            state
-                .iter()
-                .map(|(field, value)| field.len() + 4 + json_len(value))
-                .sum::<usize>()
-        };
-        let whole = if copy { 0 } else { len(state) };
-        let saved = len(built).saturating_sub(whole);
-        self.partial.push(Partial {
-            path: scope.path.clone(),
-            own: saved.saturating_sub(self.saved),
-        });
-        self.saved = saved_before + saved;
-    }
+/// About the length of a state as compact JSON.
+fn len(state: &Fields) -> usize {
+    let fields = state.iter();
+    fields.map(|(field, value)| field.len() + 4 + json_len(value)).sum()
 }
 
 /// Has the Map give each iteration its index beside what it gives it now.
@@ -182,7 +186,7 @@ fn unwrap(language: QueryLanguage, start: Value) -> Fields {
         .collect()
 }
 
-fn choice(language: QueryLanguage, routes: &[(String, Vec<u32>)], default: &str) -> Fields {
+fn choice(language: QueryLanguage, routes: &[Route], default: &str) -> Fields {
     let rules = routes.iter().map(|(next, indexes)| {
         let ranges = ranges(indexes);
         let mut rule = match language {

@@ -19,6 +19,8 @@ pub(super) type Path = Vec<u32>;
 #[derive(Debug)]
 pub(super) struct Partial {
     pub(super) path: Path,
+    /// How many bytes the outputs take that it keeps itself.
+    pub(super) kept: usize,
     /// How many bytes fewer the definition would be if it ran again as a whole, without what Maps in it would save.
     pub(super) own: usize,
 }
@@ -69,7 +71,8 @@ impl Why {
     }
 }
 
-/// Builds the clone so that it fits: of the Maps of which some is kept, the largest runs again as a whole, then the next.
+/// Builds the clone so that it fits: of the Maps of which some is kept, the one whose outputs take the most room runs again
+/// as a whole, then the next.
 pub(super) fn fit(definition: &Value, parsed: &Definition, top: &At, most_bytes: usize) -> Result<Draft, CloneError> {
     let mut whole = too_long(top);
     loop {
@@ -84,7 +87,8 @@ pub(super) fn fit(definition: &Value, parsed: &Definition, top: &At, most_bytes:
                 most: most_bytes,
             });
         }
-        partial.sort_by(|a, b| b.own.cmp(&a.own).then_with(|| a.path.cmp(&b.path)));
+        // By what is kept first: a Map with many Maps in it is large, but that they run again may do.
+        partial.sort_by(|a, b| (b.kept, b.own, &a.path).cmp(&(a.kept, a.own, &b.path)));
         let mut over = bytes - most_bytes;
         for map in &partial {
             if !is_within(&whole, &map.path) {

@@ -152,3 +152,16 @@ fn what_stands_in_a_map_is_saved_with_it() {
     assert_eq!(built.maps_run_whole, ["First"]);
     assert_eq!(built.run_whole, [vec![0]].into());
 }
+
+/// The states that lead six hundred iterations on are more than what each of them keeps, but they are not what has to go.
+#[test]
+fn a_map_is_not_run_again_for_the_maps_in_it() {
+    let inner = |index: u32| region(run("First work", kept(1, 3_000, at("Third work", json!(index)))));
+    let outer = Run::Map((0..600).map(|index| (index, inner(index))).collect());
+    let top = run("Fan", Run::Parallel(vec![region(run("First", outer)), Region::Fresh]));
+    let built = fit(&top, DEFINITION_BYTES).unwrap();
+    assert_eq!(built.maps_run_whole, ["First work"]);
+    assert!(built.text.len() > DEFINITION_BYTES - 5_000, "{}", built.text.len());
+    // Where that is not enough it has to, after all.
+    assert_eq!(fit(&top, 50_000).unwrap().maps_run_whole, ["First"]);
+}
