@@ -195,7 +195,6 @@ fn every_run_that_failed_has_a_plan_or_a_refusal() {
 #[test]
 #[cfg_attr(not(corpus), ignore = "SIGNALBOX_CORPUS is not set")]
 fn a_run_goes_on_at_any_state_that_it_came_to() {
-    let out = std::env::var_os("SIGNALBOX_RESUME_OUT");
     let (mut plans, mut refused, mut wrong) = (0, 0, Vec::new());
     for run in runs().filter(Run::is_intact) {
         if run.status() == Status::Running {
@@ -218,10 +217,6 @@ fn a_run_goes_on_at_any_state_that_it_came_to() {
                     wrong.extend(problems(&run, &plan));
                     if given(&plan.cut, &name).is_empty() {
                         wrong.push(format!("{}: it does not go on at {name}", run.file));
-                    }
-                    if let (Some(folder), Some(built)) = (&out, &plan.built) {
-                        let file = format!("{plans}--{}", run.file.replace('/', "--"));
-                        std::fs::write(Path::new(folder).join(file), &built.text).expect("a folder to write to");
                     }
                 }
                 Err(refusal) => {
