@@ -73,6 +73,22 @@ where
         if let Some(before) = self.redriven_before(asked, &request_hash).await? {
             return Ok((None, before));
         }
+        match self.apply_planned(asked, &request_hash, deadline).await {
+            // Redriven since, by another invocation with the same request, or by somebody else.
+            Err(error @ Error::Refused(Refusal::StillRunning(_))) => {
+                let before = self.redriven_before(asked, &request_hash).await?;
+                before.map(|before| (None, before)).ok_or(error)
+            }
+            other => other,
+        }
+    }
+
+    async fn apply_planned(
+        &self,
+        asked: &Asked,
+        request_hash: &str,
+        deadline: Timestamp,
+    ) -> Result<(Option<Planned<M::Setup>>, Applied), Error> {
         let mut planned = self.plan(asked, None).await?;
         if let Some(hash) = asked.plan_hash.as_ref().filter(|hash| **hash != planned.plan_hash) {
             // The redrive that was planned may have become a clone, as somebody else had the lock.
@@ -85,16 +101,22 @@ where
                 None => return Err(Error::PlanChanged { now: planned.plan_hash }),
             }
         }
-        let known = self.lineage.of(&asked.execution).await?;
-        let begun = known.into_iter().find(|resume| resume.plan_hash == planned.plan_hash);
+        let mut begun = self.begun(asked, &planned).await?;
         if let Some(resume) = begun.as_ref().filter(|resume| resume.done) {
             let before = self.as_before(resume.clone()).await?;
             return Ok((Some(planned), before));
         }
-        self.check_overlap(asked, begun.as_ref()).await?;
+        if let Err(error) = self.check_overlap(asked, begun.as_ref()).await {
+            // It may be this resume's own, which another invocation has begun since.
+            begun = self.begun(asked, &planned).await?;
+            if begun.is_none() {
+                return Err(error);
+            }
+            self.check_overlap(asked, begun.as_ref()).await?;
+        }
         let noted = Noted {
             plan_hash: &planned.plan_hash.clone(),
-            request_hash: &request_hash,
+            request_hash,
         };
         if planned.plan.strategy == Strategy::Redrive {
             let by = self.clock.now().after(RESERVED);
@@ -126,6 +148,12 @@ where
             Done::So(applied) => Ok((Some(planned), *applied)),
             Done::Otherwise => Err(Error::slow()),
         }
+    }
+
+    /// This resume, as another invocation has noted it.
+    async fn begun(&self, asked: &Asked, planned: &Planned<M::Setup>) -> Result<Option<Resume>, Error> {
+        let known = self.lineage.of(&asked.execution).await?;
+        Ok(known.into_iter().find(|resume| resume.plan_hash == planned.plan_hash))
     }
 
     async fn redriven_before(&self, asked: &Asked, request_hash: &str) -> Result<Option<Applied>, Error> {

@@ -87,6 +87,8 @@ pub(crate) struct State {
     pub(crate) redriven: Vec<ExecutionArn>,
     /// Machines that were deleted.
     pub(crate) deletions: usize,
+    /// What the invocations answered: the execution that goes on, or the name of the error.
+    pub(crate) told: Vec<Result<ExecutionArn, &'static str>>,
     /// What must not be.
     pub(crate) broken: Option<String>,
 }
