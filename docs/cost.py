@@ -152,11 +152,11 @@ class Costs:
         return self.calls(1, gb=GB_OF_RESUME, millis=self.figures.plan_ms) + Usage(reads=2)
 
     def redrive(self):
-        return self.plan() * 2 + Usage(writes=4, reads=4)
+        return self.plan() * 2 + Usage(writes=7, reads=6)
 
     def clone(self):
         extra = self.figures.clone_transitions
-        return self.plan() * 2 + Usage(transitions=extra, writes=3, reads=4)
+        return self.plan() * 2 + Usage(transitions=extra, writes=6, reads=6)
 
     # Beside it.
 
