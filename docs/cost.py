@@ -46,13 +46,7 @@ RECORD_KB = 2.5  # "a record is two to three KB": docs/performance.md
 GUARD_KB = 0.5  # "under 1 KB": the guard's README
 QUEUES = 4  # event source mappings in template.yaml
 ALARMS = 7  # alarms in template.yaml
-METRICS_OF_A_DIMENSION = 2  # Invocations and DurationMs: shared/src/runtime.rs
-# A function has a dimension of its own, and one for each of its outcomes (runtime.rs). Every hour has a sweep of these four:
-# function, and function with the outcome swept.
-STANDING_DIMENSIONS = 4 * 2
-# In an hour with runs: lock-release, ecs-settle, failure-alert with events; overlap-guard with proceed; lock-acquire with
-# granted; lock-release with released; ecs-launch with launched; ecs-result with redirected.
-BUSY_DIMENSIONS = 3 + 2 + 2 + 1 + 2 + 2
+METRICS = 4  # Sweeps, for each function that sweeps: shared/src/runtime.rs
 
 
 @dataclass(frozen=True)
@@ -193,10 +187,6 @@ class Costs:
     def empty_polls(self):
         return Usage(sqs=QUEUES * self.figures.pollers * 3 * 60 * HOURS)
 
-    def metrics(self):
-        busy = self.figures.busy_hours / 24
-        return METRICS_OF_A_DIMENSION * (STANDING_DIMENSIONS + BUSY_DIMENSIONS * busy)
-
     # A month of all accounts.
 
     def runs(self):
@@ -305,9 +295,8 @@ def standing_table(costs):
     paid = Usage(invocations=left(calls.invocations, 1e6), gb_seconds=left(calls.gb_seconds, 4e5))
     items = Usage(writes=sweeps.writes, reads=sweeps.reads)
     log = Usage(log_gb=sweeps.log_gb)
-    metrics = costs.metrics()
     rows = [
-        ("metrics, namespace `Signalbox`", metrics, metrics * price["metric"], left(metrics, 10) * price["metric"]),
+        ("metrics, namespace `Signalbox`", METRICS, METRICS * price["metric"], left(METRICS, 10) * price["metric"]),
         ("receives of empty queues", polls.sqs, costs.dollars(polls), left(polls.sqs, 1e6) * price["sqs_request"]),
         ("alarms", ALARMS, ALARMS * price["alarm"], left(ALARMS, 10) * price["alarm"]),
         ("sweeps: invocations", sweeps.invocations, costs.dollars(calls), costs.dollars(paid)),
@@ -328,7 +317,7 @@ def left(amount, free):
 def standing(costs):
     price = costs.prices
     used = costs.dollars(costs.sweeps() + costs.empty_polls())
-    return used + costs.metrics() * price["metric"] + ALARMS * price["alarm"]
+    return used + METRICS * price["metric"] + ALARMS * price["alarm"]
 
 
 def parts(costs):
@@ -355,7 +344,7 @@ def month_table(costs):
     of_runs = sum(used.values(), Usage())
     fleet = (costs.sweeps() + costs.empty_polls()) * figures.accounts
     kept = costs.kept_gb()
-    metrics, alarms = costs.metrics() * figures.accounts, ALARMS * figures.accounts
+    metrics, alarms = METRICS * figures.accounts, ALARMS * figures.accounts
     s3_kept = costs.stages() * figures.result_kb / 1e6 if figures.result == "url" else 0
     lines = [
         ("Step Functions: transitions", of_runs.transitions, 0, "transition"),
@@ -474,7 +463,6 @@ def figures_table(costs):
         ["failures of a pipeline a month, each resumed", count(figures.failures), "`--failures`"],
         ["e-mail addresses", count(figures.mails), "`--mails`"],
         ["states that a clone puts in", count(figures.clone_transitions), "`--clone-transitions`"],
-        ["hours of a day in which something runs", count(figures.busy_hours), "`--busy-hours`"],
         ["seconds between two polls of a loop", count(figures.poll_seconds), "`--poll-seconds`"],
         ["ms of an invocation", count(figures.lambda_ms), "`--lambda-ms`"],
         ["ms of a sweep", count(figures.sweep_ms), "`--sweep-ms`"],
@@ -533,7 +521,6 @@ def parser():
     number("failures", 1.0)
     number("mails", 1.0)
     number("clone-transitions", 10.0)
-    number("busy-hours", 8.0, most=24.0)
     number("poll-seconds", 30.0, least=1.0)
     number("lambda-ms", 100.0)
     number("sweep-ms", 500.0)

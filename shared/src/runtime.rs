@@ -1,5 +1,5 @@
 //! The entry that every `main.rs` uses: a subscriber that writes JSON, requests parsed at the edge, errors with their
-//! names, and one structured line with metrics for each invocation.
+//! names, and one structured line for each invocation, which is a metric of those that alarms watch.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -57,11 +57,14 @@ impl Invocation {
         self.execution.replace(Some(execution.into()));
     }
 
-    /// Says in one word how it ended; for an error, its name is taken.
+    /// Says in one word how it ended; for an error, its name is taken. [`SWEPT`] is counted, for the alarms.
     pub fn outcome(&self, outcome: &'static str) {
         self.outcome.replace(Some(outcome));
     }
 }
+
+/// The outcome of a sweep that has come to its end.
+pub const SWEPT: &str = "swept";
 
 /// Time that is left for the answer when [`within`] gives up.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -118,6 +121,7 @@ async fn answer<H: Handler>(
     };
     let line = Line {
         function,
+        function_name: &event.context.env_config.function_name,
         request_id: &event.context.request_id,
         execution: invocation.execution.borrow().clone(),
         outcome,
@@ -137,10 +141,15 @@ async fn answer<H: Handler>(
     }
 }
 
-/// The one line of an invocation. It is also its metrics: CloudWatch's embedded metric format wants `_aws` at the root
-/// of the line, which a `tracing` event cannot have, so it is written beside the subscriber.
+/// The one line of an invocation. For the end of a sweep it is a metric too: CloudWatch's embedded metric format wants
+/// `_aws` at the root of the line, which a `tracing` event cannot have, so it is written beside the subscriber.
+///
+/// Nothing else is one: CloudWatch charges each metric by the hour, and with one for each outcome they cost more than all
+/// that the fleet does. What was answered how often is in the lines; how often and how long a function ran, Lambda counts.
 struct Line<'a> {
     function: &'static str,
+    /// As it is deployed: of all stacks one has it.
+    function_name: &'a str,
     request_id: &'a str,
     execution: Option<String>,
     outcome: &'static str,
@@ -161,20 +170,20 @@ impl Line<'_> {
             "requestId": self.request_id,
             "outcome": self.outcome,
             "coldStart": self.cold,
-            "Invocations": 1,
-            "DurationMs": duration,
-            "_aws": {
+            "durationMs": duration,
+        });
+        if self.outcome == SWEPT {
+            line["FunctionName"] = json!(self.function_name);
+            line["Sweeps"] = json!(1);
+            line["_aws"] = json!({
                 "Timestamp": self.at.as_millis(),
                 "CloudWatchMetrics": [{
                     "Namespace": "Signalbox",
-                    "Dimensions": [["function"], ["function", "outcome"]],
-                    "Metrics": [
-                        {"Name": "Invocations", "Unit": "Count"},
-                        {"Name": "DurationMs", "Unit": "Milliseconds"},
-                    ],
+                    "Dimensions": [["FunctionName"]],
+                    "Metrics": [{"Name": "Sweeps", "Unit": "Count"}],
                 }],
-            },
-        });
+            });
+        }
         if let Some(execution) = &self.execution {
             line["executionArn"] = json!(execution);
         }
@@ -193,6 +202,8 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Ask {
         fail: bool,
+        #[serde(default)]
+        sweep: bool,
     }
 
     #[derive(Debug, thiserror::Error)]
@@ -224,7 +235,7 @@ mod tests {
             if request.fail {
                 return Err(Trouble::Asked);
             }
-            invocation.outcome("done");
+            invocation.outcome(if request.sweep { SWEPT } else { "done" });
             Ok(json!({"deadline": invocation.deadline.as_millis()}))
         }
     }
@@ -249,6 +260,10 @@ mod tests {
         let mut context = Context::default();
         context.request_id = "r-1".to_owned();
         context.deadline = 30_000;
+        context.env_config = std::sync::Arc::new(lambda_runtime::Config {
+            function_name: "fleet-Trial-1".to_owned(),
+            ..Default::default()
+        });
         let mut log = Vec::new();
         let clock = Ticking(std::cell::Cell::new(0));
         let result = answer(
@@ -266,13 +281,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_has_its_line_with_metrics() {
+    async fn an_answer_has_its_line() {
         let (result, line) = ask(json!({"fail": false})).await;
         assert_eq!(result.unwrap(), json!({"deadline": 30_000}));
         assert_eq!(line["outcome"], "done");
         assert_eq!(line["executionArn"], "arn:run");
-        assert_eq!(line["DurationMs"], 250);
+        assert_eq!(line["durationMs"], 250);
         assert_eq!(line["coldStart"], true);
+        assert!(line.get("_aws").is_none(), "it costs nothing more: {line}");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_sweep_is_a_metric_of_this_stack() {
+        let (_, line) = ask(json!({"fail": false, "sweep": true})).await;
+        assert_eq!(line["FunctionName"], "fleet-Trial-1");
         let metrics = &line["_aws"]["CloudWatchMetrics"][0];
         for metric in metrics["Metrics"].as_array().unwrap() {
             assert!(
@@ -312,7 +334,7 @@ mod tests {
         let (result, line) = ask(json!({"fial": true})).await;
         let error = result.unwrap_err();
         assert_eq!(error.error_type, "Trial.BadRequest");
-        assert_eq!(error.error_message, "fial: unknown field `fial`, expected `fail`");
+        assert_eq!(error.error_message, "fial: unknown field `fial`, expected `fail` or `sweep`");
         assert_eq!(line["executionArn"], Value::Null);
     }
 }

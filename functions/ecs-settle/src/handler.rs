@@ -10,7 +10,7 @@ use signalbox::ecs::cluster::EcsCluster;
 use signalbox::ecs::error::Error;
 use signalbox::ecs::handover::SqsQueue;
 use signalbox::ecs::{DynamoRecords, upload};
-use signalbox::runtime::{Handler, Invocation, within};
+use signalbox::runtime::{Handler, Invocation, SWEPT, within};
 use signalbox::tasks::SfnTasks;
 use signalbox::{aws, delivery};
 
@@ -60,7 +60,7 @@ impl Handler for EcsSettle {
                 Ok(Answer::Event { outcome })
             }
             Delivery::Sweep => {
-                invocation.outcome("swept");
+                invocation.outcome(SWEPT);
                 let swept = within(invocation, self.0.sweep(invocation.deadline)).await;
                 swept.unwrap_or_else(|| Err(Error::slow())).map(Answer::Swept)
             }

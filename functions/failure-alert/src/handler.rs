@@ -14,7 +14,7 @@ use signalbox::config::{
 use signalbox::delivery::{self, Delivery};
 use signalbox::lock::DynamoLocks;
 use signalbox::pipeline::DynamoClones;
-use signalbox::runtime::{Handler, Invocation, within};
+use signalbox::runtime::{Handler, Invocation, SWEPT, within};
 
 use crate::announce::Outcome;
 use crate::dynamo::DynamoStore;
@@ -66,7 +66,7 @@ impl Handler for FailureAlert {
                 Ok(Answer::Event { outcome })
             }
             Delivery::Sweep => {
-                invocation.outcome("swept");
+                invocation.outcome(SWEPT);
                 let swept = within(invocation, self.0.sweep(invocation.deadline)).await;
                 swept.unwrap_or_else(|| Err(Error::slow())).map(Answer::Swept)
             }

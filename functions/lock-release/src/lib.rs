@@ -11,7 +11,7 @@ use signalbox::delivery;
 use signalbox::lock::release::Released;
 use signalbox::lock::sweep::Swept;
 use signalbox::lock::{AwsLocks, Error};
-use signalbox::runtime::{Handler, Invocation, within};
+use signalbox::runtime::{Handler, Invocation, SWEPT, within};
 
 use crate::events::Change;
 use crate::request::{Call, Release};
@@ -76,7 +76,7 @@ impl Handler for LockRelease {
                 })
             }
             Call::Sweep => {
-                invocation.outcome("swept");
+                invocation.outcome(SWEPT);
                 let swept = within(invocation, self.0.session(invocation.deadline).sweep()).await;
                 swept.unwrap_or_else(|| Err(Error::slow())).map(Answer::Swept)
             }

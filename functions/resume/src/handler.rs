@@ -13,7 +13,7 @@ use signalbox::executions::SfnExecutions;
 use signalbox::lock::AwsLocks;
 use signalbox::pipeline::DynamoClones;
 use signalbox::request::{BadRequest, parse};
-use signalbox::runtime::{Handler, Invocation, within};
+use signalbox::runtime::{Handler, Invocation, SWEPT, within};
 use signalbox::{aws, clock::SystemClock, lock};
 
 use crate::answer::Answer;
@@ -98,7 +98,7 @@ impl Handler for ResumeFunction {
         let request = match Delivery::read(request)? {
             Err(request) => request,
             Ok(Delivery::Sweep) => {
-                invocation.outcome("swept");
+                invocation.outcome(SWEPT);
                 let swept = within(invocation, self.sweeps.sweep(invocation.deadline)).await;
                 return Ok(Answer::swept(&swept.ok_or_else(Error::slow)??));
             }
