@@ -9,12 +9,14 @@ from .support import HERE, CloudTest
 
 WORKSPACE = HERE.parents[3]
 FLEET = WORKSPACE / "template.yaml"
+BINARIES = re.findall(r"^        Binary: (\S+)$", FLEET.read_text(), re.MULTILINE)
 ERRORS = WORKSPACE / "docs" / "errors.md"
 STACK_POLICY = WORKSPACE / "policies" / "stack-policy.json"
 
 # What the services document, with its dimensions. Sources: Lambda developer guide, "Types of metrics for Lambda
-# functions"; SQS developer guide, "Available CloudWatch metrics for Amazon SQS"; DynamoDB developer guide, "DynamoDB metrics and
-# dimensions"; EventBridge user guide, "Monitoring Amazon EventBridge". The last is what the functions themselves write.
+# functions"; SQS developer guide, "Available CloudWatch metrics for Amazon SQS"; DynamoDB developer guide, "DynamoDB
+# metrics and dimensions"; EventBridge user guide, "Monitoring Amazon EventBridge"; Step Functions developer guide,
+# "Monitoring Step Functions metrics using Amazon CloudWatch". What is in Signalbox the functions write themselves.
 LAMBDA = {"Invocations", "Errors", "Throttles", "Duration"}
 SQS = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
 DYNAMODB = {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents"}
@@ -46,7 +48,7 @@ class Fleet(CloudTest):
     def deploy_fleet(self, **parameters: str) -> dict:
         """The whole fleet, with functions that nobody calls."""
         folder = Path(tempfile.mkdtemp(dir=self.cloud.state_dir))
-        for name in re.findall(r"^        Binary: (\S+)$", FLEET.read_text(), re.MULTILINE):
+        for name in BINARIES:
             (folder / name).write_text("#!/bin/sh\n")
         body = {"account": self.account, "stack": "signalbox", "template": str(FLEET), "binaries": str(folder)}
         return self.cloud.request("POST", "deploy", {**body, "parameters": parameters})
@@ -125,6 +127,26 @@ class Fleet(CloudTest):
         outputs = self.deploy_fleet(Dashboard="false")["outputs"]
         self.assertNotIn("DashboardName", outputs)
         self.assertEqual([], self.client("cloudwatch").list_dashboards()["DashboardEntries"])
+
+    def test_the_functions_are_named_after_the_stack(self):
+        self.deploy_fleet()
+        self.assert_named("signalbox")
+
+    def test_the_functions_are_named_as_a_parameter_says(self):
+        self.deploy_fleet(FunctionNamePrefix="f" * 50)
+        self.assert_named("f" * 50)
+        # Those of functions: Lambda API reference, CreateFunction.
+        self.assertEqual(64, 50 + max(len(f"-{binary}") for binary in BINARIES))
+
+    def assert_named(self, prefix: str) -> None:
+        """Each function has this name, and a log of its own that is named so as well."""
+        names = {f"{prefix}-{binary}" for binary in BINARIES}
+        functions = self.client("lambda").list_functions()["Functions"]
+        self.assertEqual(names, {function["FunctionName"] for function in functions})
+        groups = self.client("logs").describe_log_groups()["logGroups"]
+        self.assertEqual({f"/aws/lambda/{name}" for name in names}, {group["logGroupName"] for group in groups})
+        for function in functions:
+            self.assertEqual(f"/aws/lambda/{function['FunctionName']}", function["LoggingConfig"]["LogGroup"])
 
     def test_a_pipeline_may_call_with_the_policy_what_the_readmes_call_and_nothing_else(self):
         fleet = self.deploy_fleet()
