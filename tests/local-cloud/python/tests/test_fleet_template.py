@@ -11,7 +11,9 @@ WORKSPACE = HERE.parents[3]
 FLEET = WORKSPACE / "template.yaml"
 BINARIES = re.findall(r"^        Binary: (\S+)$", FLEET.read_text(), re.MULTILINE)
 ERRORS = WORKSPACE / "docs" / "errors.md"
-STACK_POLICY = WORKSPACE / "policies" / "stack-policy.json"
+GUIDE = WORKSPACE / "docs" / "deploying.md"
+POLICIES = WORKSPACE / "policies"
+STACK_POLICY = POLICIES / "stack-policy.json"
 
 # What the services document, with its dimensions. Sources: Lambda developer guide, "Types of metrics for Lambda
 # functions"; SQS developer guide, "Available CloudWatch metrics for Amazon SQS"; DynamoDB developer guide, "DynamoDB
@@ -163,6 +165,8 @@ class Fleet(CloudTest):
             pasted |= set(re.findall(r'"FunctionName": "\$\{(\w+)\}"', readme.read_text()))
         self.assertTrue(pasted)
         self.assertEqual({fleet["outputs"][name] for name in pasted}, allowed)
+        snippet = section("What pipelines' roles need").split("```")[3]
+        self.assertEqual(pasted, set(re.findall(r"- !Ref (\w+FunctionArn)\n", snippet)))
 
     def test_the_stack_policy_keeps_what_the_template_retains(self):
         text = FLEET.read_text()
@@ -176,3 +180,45 @@ class Fleet(CloudTest):
         self.assertEqual(("Deny", "*"), (deny["Effect"], deny["Principal"]))
         self.assertEqual({"Update:Replace", "Update:Delete"}, set(deny["Action"]))
         self.assertEqual({f"LogicalResourceId/{name}" for name in retained}, set(deny["Resource"]))
+
+    def test_the_guide_has_every_parameter_with_its_default(self):
+        parameters = part("Parameters")
+        listed = dict(re.findall(r"^\| `(\w+)` \| (?:`([^`]+)`|empty) \|", section("Parameters"), re.MULTILINE))
+        default = re.compile(r"^    Default: \"?([^\"\n]*)\"?$", re.MULTILINE)
+        defaults = {name: default.search(block)[1] for name, block in parameters.items()}
+        self.assertEqual(defaults, listed)
+        for name, block in parameters.items():
+            self.assertIn("    Description: ", block, name)
+            checks = ("AllowedValues", "AllowedPattern", "MinValue")
+            self.assertTrue(any(f"    {check}: " in block for check in checks), name)
+            self.assertEqual("AllowedPattern" in block or "Number" in block, "ConstraintDescription" in block, name)
+        text = FLEET.read_text()
+        groups = re.findall(r"^        Parameters: \[(.*)\]$", text[: text.index("\nParameters:\n")], re.MULTILINE)
+        self.assertEqual(sorted(parameters), sorted(", ".join(groups).split(", ")))
+
+    def test_the_guide_has_every_output(self):
+        rows = re.findall(r"^\| (`.*?`) \|", section("Outputs"), re.MULTILINE)
+        self.assertEqual(set(part("Outputs")), set(re.findall(r"`(\w+)`", " ".join(rows))))
+
+    def test_the_guide_names_every_policy_and_what_it_denies(self):
+        for path in POLICIES.iterdir():
+            policy = json.loads(path.read_text())
+            self.assertIn(f"(../policies/{path.name})", GUIDE.read_text())
+            for statement in policy["Statement"]:
+                self.assertIn(statement["Effect"], ("Allow", "Deny"))
+        for name in json.loads(STACK_POLICY.read_text())["Statement"][1]["Resource"]:
+            self.assertIn(f"`{name.removeprefix('LogicalResourceId/')}`", section("Stack policy"))
+
+
+def part(heading: str) -> dict[str, str]:
+    """The entries of a part of the template, by their names."""
+    text = FLEET.read_text()
+    text = text[text.index(f"\n{heading}:\n") + len(heading) + 2 :].split("\n\n")[0] + "\n"
+    entries = re.split(r"^  (\w+):\n", text, flags=re.MULTILINE)
+    return dict(zip(entries[1::2], entries[2::2]))
+
+
+def section(heading: str) -> str:
+    """What stands in the guide below a heading."""
+    _before, text = GUIDE.read_text().split(f"\n## {heading}\n")
+    return text.split("\n## ")[0]
