@@ -27,7 +27,7 @@ METRICS = {
     ("AWS/SQS", ("QueueName",)): SQS,
     ("AWS/DynamoDB", ("TableName",)): DYNAMODB,
     ("AWS/DynamoDB", ("TableName", "GlobalSecondaryIndexName")): DYNAMODB,
-    ("AWS/Events", ("RuleName",)): {"FailedInvocations"},
+    ("AWS/Events", ("RuleName",)): {"FailedInvocations", "InvocationsFailedToBeSentToDlq"},
     ("Signalbox", ("function", "outcome")): {"Invocations"},
 }
 SEARCHED = {
@@ -93,6 +93,8 @@ class Fleet(CloudTest):
             # A queue's physical id is its URL, which ends in its name.
             value = dimensions[1]
             self.assertTrue(value in names or any(each.endswith(f"/{value}") for each in names), value)
+        undelivered = {row[3] for row in rows if row[1] == "FailedInvocations"}
+        self.assertEqual({rule["Name"] for rule in self.client("events").list_rules()["Rules"]}, undelivered)
         for kind, metrics in (("functions", LAMBDA), ("tables", DYNAMODB), ("queues", SQS)):
             for name in metrics:
                 of_kind = [row for row in rows if row[1] == name]
