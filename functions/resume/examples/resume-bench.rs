@@ -7,7 +7,7 @@
 
 use std::process::{Command, ExitCode};
 
-use resume::clone::DEFINITION_BYTES;
+use resume::clone::CLONE_BYTES;
 use resume::diff::unified;
 use resume::past::{Data, PastReader};
 use resume::plan::{Ask, Facts, Fleets, Mode, Origin, Status, plan};
@@ -138,7 +138,7 @@ fn measure(kind: &str, events: usize, bytes: usize) {
         past: &past,
         fleets: &Fleets::default(),
         now: Timestamp::from_millis(0),
-        most_bytes: DEFINITION_BYTES,
+        most_bytes: CLONE_BYTES,
     };
     let ask = Ask {
         mode: Mode::Clone,

@@ -1,10 +1,10 @@
 //! A plan is done: each step may be made again, and whoever makes the request again goes on where another one crashed.
 //!
-//! 1. The resume is noted, under the plan's hash: a second one finds it. If the plan is a redrive, and somebody else has a
+//! 1. The run's turn is taken, so that nobody applies another plan to it meanwhile. The resume is noted, under the plan's hash: a second one finds it. If the plan is a redrive, and somebody else has a
 //!    lock that the run held, it is a clone that is noted under that hash, unless a redrive is already.
 //! 2. A clone is noted as one of its pipeline, then made, then its run started: each by a name that follows from the plan.
 //!    A redrive's locks are given back to the run, then it is redriven.
-//! 3. The resume is noted as done.
+//! 3. The resume is noted as done, and the turn given back.
 
 mod cloning;
 mod overlap;
@@ -89,7 +89,7 @@ where
         request_hash: &str,
         deadline: Timestamp,
     ) -> Result<(Option<Planned<M::Setup>>, Applied), Error> {
-        let mut planned = self.plan(asked, None).await?;
+        let planned = self.plan(asked, None).await?;
         if let Some(hash) = asked.plan_hash.as_ref().filter(|hash| **hash != planned.plan_hash) {
             // The redrive that was planned may have become a clone, as somebody else had the lock.
             let before = self.lineage.of(&asked.execution).await?;
@@ -101,19 +101,41 @@ where
                 None => return Err(Error::PlanChanged { now: planned.plan_hash }),
             }
         }
-        let mut begun = self.begun(asked, &planned).await?;
-        if let Some(resume) = begun.as_ref().filter(|resume| resume.done) {
+        let mut known = self.lineage.of(&asked.execution).await?;
+        if let Some(resume) = begun_in(&known, &planned).filter(|resume| resume.done) {
             let before = self.as_before(resume.clone()).await?;
             return Ok((Some(planned), before));
         }
-        if let Err(error) = self.check_overlap(asked, begun.as_ref()).await {
+        if let Err(error) = self.check_overlap(asked, begun_in(&known, &planned)).await {
             // It may be this resume's own, which another invocation has begun since.
-            begun = self.begun(asked, &planned).await?;
+            known = self.lineage.of(&asked.execution).await?;
+            let begun = begun_in(&known, &planned);
             if begun.is_none() {
                 return Err(error);
             }
-            self.check_overlap(asked, begun.as_ref()).await?;
+            self.check_overlap(asked, begun).await?;
         }
+        self.take_turn(asked, &planned, &known).await?;
+        let begun = begun_in(&known, &planned).cloned();
+        let plan_hash = planned.plan_hash.clone();
+        let done = self.carry_out(asked, planned, begun, request_hash, deadline).await;
+        // Nothing was begun, or is to be known yet.
+        if let Err(Error::ClonesOff { .. } | Error::InvalidDefinition(_) | Error::LockTaken(_) | Error::Refused(_)) =
+            &done
+        {
+            self.give_turn_back(&asked.execution, &plan_hash).await;
+        }
+        done
+    }
+
+    async fn carry_out(
+        &self,
+        asked: &Asked,
+        mut planned: Planned<M::Setup>,
+        begun: Option<Resume>,
+        request_hash: &str,
+        deadline: Timestamp,
+    ) -> Result<(Option<Planned<M::Setup>>, Applied), Error> {
         let noted = Noted {
             plan_hash: &planned.plan_hash.clone(),
             request_hash,
@@ -150,12 +172,6 @@ where
         }
     }
 
-    /// This resume, as another invocation has noted it.
-    async fn begun(&self, asked: &Asked, planned: &Planned<M::Setup>) -> Result<Option<Resume>, Error> {
-        let known = self.lineage.of(&asked.execution).await?;
-        Ok(known.into_iter().find(|resume| resume.plan_hash == planned.plan_hash))
-    }
-
     async fn redriven_before(&self, asked: &Asked, request_hash: &str) -> Result<Option<Applied>, Error> {
         let Some(now) = self.machines.describe(&asked.execution).await? else {
             return Ok(None);
@@ -174,7 +190,7 @@ where
         match (ours, now.status, asked.plan_hash.is_some()) {
             (Some(resume), Status::Running | Status::Succeeded, _) | (Some(resume), _, true) => {
                 if !resume.done {
-                    self.lineage.done(&resume).await?;
+                    self.finished(&resume).await?;
                 }
                 self.as_before(resume).await.map(Some)
             }
@@ -190,6 +206,12 @@ where
             status: found.map(|found| found.status),
             before: true,
         })
+    }
+
+    async fn finished(&self, resume: &Resume) -> Result<(), Error> {
+        self.lineage.done(resume).await?;
+        self.give_turn_back(&resume.origin, &resume.plan_hash).await;
+        Ok(())
     }
 
     fn resume(
@@ -238,6 +260,7 @@ where
         if resume.clone.is_some() {
             return Ok(Done::Otherwise);
         }
+        self.keep_turn(asked, noted, &planned.origin).await?;
         if self.clock.now() > by {
             // What was reserved may be somebody else's by the time that it is redriven.
             return Err(Error::slow());
@@ -253,13 +276,18 @@ where
                 return Err(Refusal::NotRedrivable { why }.into());
             }
         }
-        self.lineage.done(&resume).await?;
+        self.finished(&resume).await?;
         Ok(Done::So(Box::new(Applied {
             resume,
             status: Some(Status::Running),
             before: false,
         })))
     }
+}
+
+/// This resume, as another invocation has noted it.
+fn begun_in<'k, S>(known: &'k [Resume], planned: &Planned<S>) -> Option<&'k Resume> {
+    known.iter().find(|resume| resume.plan_hash == planned.plan_hash)
 }
 
 fn of_lock(error: lock::Error) -> Error {

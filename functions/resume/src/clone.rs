@@ -50,7 +50,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use signalbox::asl::{Definition, DefinitionError};
-use signalbox::quotas::NAME_CHARS;
 
 use crate::cut::At;
 use crate::warning::Warning;
@@ -67,7 +66,7 @@ pub struct Options {
     pub pin: Option<Pinned>,
     /// The fleet's own functions: they have to know which execution really calls them.
     pub fleet: Fleet,
-    /// Most bytes of the clone's definition, as UTF-8: [`DEFINITION_BYTES`], or less.
+    /// Most bytes of the clone's definition as it stands in a request, see [`sent_bytes`]: [`CLONE_BYTES`], or less.
     pub most_bytes: usize,
 }
 
@@ -76,6 +75,24 @@ pub struct Options {
 /// Source: Step Functions service quotas, "Maximum size of a state machine definition" (1 MB); the API reference has it as
 /// a `Definition` of 1 to 1,048,576.
 pub const DEFINITION_BYTES: usize = 1_048_576;
+
+/// Largest definition that a clone is made with, in bytes of what stands for it in the request ([`sent_bytes`]). The rest
+/// is room for the headers, the role, the tags and the settings.
+///
+/// Source: Step Functions service quotas, "Maximum request size" (1 MB per API request, "including the request header and
+/// all other associated request data").
+pub const CLONE_BYTES: usize = 1_000_000;
+
+/// How long a definition is in a request: it is a JSON text in a JSON string there, with a backslash before each quotation
+/// mark and each backslash. Compact JSON has nothing else that is escaped.
+#[must_use]
+pub fn sent_bytes(text: &str) -> usize {
+    text.len() + text.bytes().filter(|byte| is_escaped(*byte)).count()
+}
+
+fn is_escaped(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\')
+}
 
 /// The original execution, as its context object describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,9 +189,9 @@ pub enum CloneError {
         state: String,
     },
     /// The definition is too large, even with every Map run again as a whole.
-    #[error("the clone's definition is {bytes} bytes: Step Functions takes at most {most}")]
+    #[error("the clone's definition takes {bytes} bytes of a request: Step Functions leaves at most {most} for it")]
     TooLarge {
-        /// Its size.
+        /// Its size in the request.
         bytes: usize,
         /// What is allowed.
         most: usize,
@@ -204,20 +221,6 @@ pub fn build(definition: &Value, top: &At, options: &Options) -> Result<Built, C
         run_whole: draft.run_whole,
         warnings: warnings.into_iter().collect(),
     })
-}
-
-/// What stands in a clone's name between that of the original and the hash.
-const CLONE_MARK: &str = "--r-";
-
-/// The name of a clone: the original's, cut where it is too long, so that wildcards in policies and rules still match, then
-/// the hash. A clone's clone is named as if it were the original's.
-#[must_use]
-pub fn clone_name(original: &str, hash: &str) -> String {
-    let root = original.rfind(CLONE_MARK).filter(|at| *at > 0);
-    let root = root.map_or(original, |at| &original[..at]);
-    let room = NAME_CHARS.saturating_sub(CLONE_MARK.len() + hash.chars().count());
-    let root: String = root.chars().take(room).collect();
-    format!("{root}{CLONE_MARK}{hash}")
 }
 
 impl Fleet {

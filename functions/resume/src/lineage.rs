@@ -4,6 +4,7 @@
 mod dynamo;
 
 use std::future::Future;
+use std::time::Duration;
 
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
@@ -40,6 +41,10 @@ pub struct Resume {
     pub done: bool,
 }
 
+/// How long somebody has a run's turn who does not give it back: longer than an invocation lasts, by more than clocks
+/// differ.
+pub const TURN: Duration = Duration::from_mins(3);
+
 /// What is remembered.
 pub trait Lineage {
     /// Notes a resume. Answers what is noted: of a resume that was noted before, that.
@@ -47,6 +52,26 @@ pub trait Lineage {
 
     /// Notes that it was done.
     fn done(&self, resume: &Resume) -> impl Future<Output = Result<(), CallError>>;
+
+    /// Takes a run's turn: no plan with another hash may be applied to it until the turn is [over](Self::turn_over), or
+    /// [`TURN`] has passed. `false`: another one has it.
+    fn take_turn(
+        &self,
+        origin: &ExecutionArn,
+        plan_hash: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// Has the turn for another [`TURN`]. `false`: it was given back meanwhile, or another plan has it.
+    fn keep_turn(
+        &self,
+        origin: &ExecutionArn,
+        plan_hash: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, CallError>>;
+
+    /// Gives the turn back, if this plan has it.
+    fn turn_over(&self, origin: &ExecutionArn, plan_hash: &str) -> impl Future<Output = Result<(), CallError>>;
 
     /// The resumes of a run.
     fn of(&self, origin: &ExecutionArn) -> impl Future<Output = Result<Vec<Resume>, CallError>>;

@@ -6,7 +6,7 @@ use signalbox::clock::Clock;
 use signalbox::executions::Executions;
 use signalbox::pipeline::Clones;
 
-use crate::clone::DEFINITION_BYTES;
+use crate::clone::CLONE_BYTES;
 use crate::error::Error;
 use crate::hash::{execution_name, hash, short};
 use crate::lineage::Lineage;
@@ -117,7 +117,7 @@ where
             past,
             fleets: &self.settings.fleets,
             now: self.clock.now(),
-            most_bytes: DEFINITION_BYTES,
+            most_bytes: CLONE_BYTES,
         };
         let mut ask = asked.ask.clone();
         ask.mode = mode.unwrap_or(ask.mode);

@@ -6,7 +6,7 @@ mod documents;
 use std::collections::BTreeSet;
 
 use resume::answer::Answer;
-use resume::clone::DEFINITION_BYTES;
+use resume::clone::CLONE_BYTES;
 use resume::error::Error;
 use resume::machines::{Described, Ran};
 use resume::past::{Data, PastReader};
@@ -147,7 +147,7 @@ fn the_answer_that_is_shown_has_the_fields_of_a_real_one() {
         past: &reader.finish(),
         fleets: &Fleets::default(),
         now: Timestamp::from_millis(0),
-        most_bytes: DEFINITION_BYTES,
+        most_bytes: CLONE_BYTES,
     };
     let planned = Planned {
         plan: plan(&facts, &asked.ask).unwrap(),

@@ -6,7 +6,7 @@ mod documents;
 
 use std::collections::BTreeSet;
 
-use resume::clone::DEFINITION_BYTES;
+use resume::clone::{CLONE_BYTES, DEFINITION_BYTES};
 use resume::error::Error;
 use resume::request::{Asked, Request, WORDS_CHARS};
 use resume::warning::Code;
@@ -90,7 +90,7 @@ fn the_limits_are_those_of_the_code() {
     };
     let limits = section("Limits");
     for says in [
-        format!("| a clone's definition | {} bytes |", grouped(DEFINITION_BYTES)),
+        format!("| a clone's definition in a request | {} bytes |", grouped(CLONE_BYTES)),
         format!(
             "| an input, an output or a variable in it | {} bytes each |",
             grouped(PAYLOAD_BYTES)

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use corpus::{files, load};
-use resume::clone::DEFINITION_BYTES;
+use resume::clone::CLONE_BYTES;
 use resume::past::{Data, Past, PastReader};
 use resume::plan::{Ask, Facts, Fleets, From, Mode, Origin, Plan, Status, Strategy, plan};
 use resume::refusal::Refusal;
@@ -123,7 +123,7 @@ impl Run {
             past: &past,
             fleets: &Fleets::default(),
             now: Timestamp::from_millis(1_000),
-            most_bytes: DEFINITION_BYTES,
+            most_bytes: CLONE_BYTES,
         };
         plan(&facts, ask)
     }

@@ -597,6 +597,8 @@ fn the_public_url_can_be_done_without() {
     assert_eq!(
         everybody,
         [
+            // Which deny it.
+            "ResumeArchiveBucketPolicy",
             "EcsResultBucketPolicy",
             "EcsResultFunctionUrlPermission",
             "EcsResultFunctionInvokePermission",

@@ -1,6 +1,7 @@
 //! Ways to break the protocols, each of which the simulation notices.
 
 pub mod command;
+mod compiled;
 mod ecs;
 
 use std::collections::BTreeMap;

@@ -75,6 +75,7 @@ where
             // Another invocation had the lock, and is about to redrive the run.
             return Ok(Done::Otherwise);
         }
+        self.keep_turn(asked, noted, &planned.origin).await?;
         let used = CloneOf {
             machine: clone.clone(),
             pipeline: pipeline.clone(),
@@ -111,7 +112,7 @@ where
                 Starting::Started => break,
                 // Of an invocation before this one, which did not come to say so.
                 Starting::Ended => {
-                    self.lineage.done(&resume).await?;
+                    self.finished(&resume).await?;
                     return self.as_before(resume).await.map(|applied| Done::So(Box::new(applied)));
                 }
                 Starting::NoSuchMachine if self.clock.now().since(began) <= APPEARS => {
@@ -124,7 +125,7 @@ where
                 }
             }
         }
-        self.lineage.done(&resume).await?;
+        self.finished(&resume).await?;
         Ok(Done::So(Box::new(Applied {
             resume,
             status: Some(Status::Running),

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use signalbox::asl::QueryLanguage;
 
-use super::{CloneError, Fields};
+use super::{CloneError, Fields, is_escaped};
 
 /// Most bytes of a state's input or output, of a variable, and of all variables of one `Assign`: as UTF-8 JSON.
 ///
@@ -184,21 +184,32 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// The length of a value as compact JSON, in bytes.
 pub(super) fn json_len(value: &Value) -> usize {
-    struct Count(usize);
+    lengths(value).0
+}
+
+/// The length of a value in a definition that stands in a request, in bytes: see [`sent_bytes`](super::sent_bytes).
+pub(super) fn sent_len(value: &Value) -> usize {
+    lengths(value).1
+}
+
+/// Both, without the text.
+fn lengths(value: &Value) -> (usize, usize) {
+    struct Count(usize, usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             self.0 += bytes.len();
+            self.1 += bytes.iter().filter(|byte| is_escaped(**byte)).count();
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
     }
-    let mut count = Count(0);
+    let mut count = Count(0, 0);
     // A value has text keys alone, and the writer takes everything.
     match serde_json::to_writer(&mut count, value) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX,
+        Ok(()) => (count.0, count.0 + count.1),
+        Err(_) => (usize::MAX, usize::MAX),
     }
 }
 

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use signalbox::asl::QueryLanguage;
 
-use super::bootstrap::json_len;
+use super::bootstrap::sent_len;
 use super::names::For;
 use super::region::{Builder, Scope, expect, language_of, take_states};
 use super::size::Partial;
-use super::{CloneError, Fields, reach};
+use super::{CloneError, Fields, reach, sent_bytes};
 use crate::cut::Region;
 use crate::warning::Code;
 
@@ -130,7 +130,7 @@ impl Builder<'_> {
                 alike.or_insert_with(|| (output, Vec::new())).1.push(*index);
             }
         }
-        let bytes = same.keys().map(String::len).sum();
+        let bytes = same.keys().map(|text| sent_bytes(text)).sum();
         let mut same: Vec<_> = same.into_values().collect();
         same.sort_by_key(|(_, indexes)| indexes.first().copied());
         let ended = same.into_iter();
@@ -139,10 +139,10 @@ impl Builder<'_> {
     }
 }
 
-/// About the length of a state as compact JSON.
+/// About the length of a state in a request.
 fn len(state: &Fields) -> usize {
     let fields = state.iter();
-    fields.map(|(field, value)| field.len() + 4 + json_len(value)).sum()
+    fields.map(|(field, value)| field.len() + 6 + sent_len(value)).sum()
 }
 
 /// Has the Map give each iteration its index beside what it gives it now.

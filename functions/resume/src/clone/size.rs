@@ -7,7 +7,7 @@ use signalbox::asl::Definition;
 
 use super::copy::Renamed;
 use super::region::{Builder, Scope};
-use super::{CloneError, Fields};
+use super::{CloneError, Fields, sent_bytes};
 use crate::cut::{At, Region, Run};
 use crate::warning::Warning;
 
@@ -19,9 +19,10 @@ pub(super) type Path = Vec<u32>;
 #[derive(Debug)]
 pub(super) struct Partial {
     pub(super) path: Path,
-    /// How many bytes the outputs take that it keeps itself.
+    /// How many bytes of a request the outputs take that it keeps itself.
     pub(super) kept: usize,
-    /// How many bytes fewer the definition would be if it ran again as a whole, without what Maps in it would save.
+    /// How many bytes of a request fewer the definition would take if it ran again as a whole, without what Maps in it would
+    /// save.
     pub(super) own: usize,
 }
 
@@ -77,7 +78,7 @@ pub(super) fn fit(definition: &Value, parsed: &Definition, top: &At, most_bytes:
     let mut whole = too_long(top);
     loop {
         let (draft, mut partial) = draft(definition, parsed, top, &whole)?;
-        let bytes = draft.text.len();
+        let bytes = sent_bytes(&draft.text);
         if bytes <= most_bytes {
             return Ok(draft);
         }

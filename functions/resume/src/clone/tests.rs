@@ -17,7 +17,7 @@ pub(crate) fn options() -> Options {
     Options {
         pin: None,
         fleet: Fleet::default(),
-        most_bytes: DEFINITION_BYTES,
+        most_bytes: CLONE_BYTES,
     }
 }
 

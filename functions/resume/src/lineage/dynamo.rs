@@ -3,20 +3,25 @@
 //! | item | pk | sk | attributes |
 //! |---|---|---|---|
 //! | resume | `RESUME#<origin's execution arn>` | `<plan hash>` | `request`, `redrives`, `clone?`, `execution`, `resumesAt`, `reason?`, `by?`, `at`, `done?`, `expires` |
+//! | turn | `RESUMING#<origin's execution arn>` | `TURN` | `plan`: its hash, `since`, `expires` |
 //! | clone | as [`signalbox::pipeline`] has it, and | | `origin`; see [`sweep`](crate::sweep) |
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
 use signalbox::item::{Item, Reader, all_found, at, in_days, key, met, n, s};
 use signalbox::pipeline::{CLONES_PK, CloneOf, to_item};
 
-use super::{Lineage, Resume};
+use super::{Lineage, Resume, TURN};
 use crate::sweep::{CLAIMED, aliases};
 
 const PUT: &str = "dynamodb:PutItem";
+const DELETE: &str = "dynamodb:DeleteItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
 
 /// How long a resume is remembered: as long as Step Functions keeps executions that have ended, and some days.
@@ -37,10 +42,27 @@ impl DynamoLineage {
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
+
+    fn turn(&self, origin: &ExecutionArn, plan_hash: &str, now: Timestamp) -> PutItemFluentBuilder {
+        let mut item = turn_key(origin);
+        item.insert("plan".to_owned(), s(plan_hash));
+        item.insert("since".to_owned(), at(now));
+        item.insert("expires".to_owned(), n(in_days(now, 1)));
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .expression_attribute_names("#plan", "plan")
+            .expression_attribute_values(":plan", s(plan_hash))
+    }
 }
 
 fn pk(origin: &ExecutionArn) -> String {
     format!("RESUME#{origin}")
+}
+
+fn turn_key(origin: &ExecutionArn) -> Item {
+    key(format!("RESUMING#{origin}"), "TURN")
 }
 
 fn item(resume: &Resume) -> Item {
@@ -123,6 +145,45 @@ impl Lineage for DynamoLineage {
             .expression_attribute_values(":true", AttributeValue::Bool(true));
         update.send().await.map_err(|error| CallError::new(UPDATE, &error))?;
         Ok(())
+    }
+
+    async fn take_turn(&self, origin: &ExecutionArn, plan_hash: &str, now: Timestamp) -> Result<bool, CallError> {
+        let put = self
+            .turn(origin, plan_hash, now)
+            .condition_expression("attribute_not_exists(pk) OR #plan = :plan OR #since < :leftOver")
+            .expression_attribute_names("#since", "since")
+            .expression_attribute_values(":leftOver", at(now.before(TURN)));
+        met(
+            PUT,
+            put.send().await,
+            PutItemError::is_conditional_check_failed_exception,
+        )
+    }
+
+    async fn keep_turn(&self, origin: &ExecutionArn, plan_hash: &str, now: Timestamp) -> Result<bool, CallError> {
+        let put = self.turn(origin, plan_hash, now).condition_expression("#plan = :plan");
+        met(
+            PUT,
+            put.send().await,
+            PutItemError::is_conditional_check_failed_exception,
+        )
+    }
+
+    async fn turn_over(&self, origin: &ExecutionArn, plan_hash: &str) -> Result<(), CallError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(turn_key(origin)))
+            .condition_expression("#plan = :plan")
+            .expression_attribute_names("#plan", "plan")
+            .expression_attribute_values(":plan", s(plan_hash));
+        met(
+            DELETE,
+            delete.send().await,
+            DeleteItemError::is_conditional_check_failed_exception,
+        )
+        .map(|_| ())
     }
 
     async fn of(&self, origin: &ExecutionArn) -> Result<Vec<Resume>, CallError> {

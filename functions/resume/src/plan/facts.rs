@@ -30,7 +30,7 @@ pub struct Facts<'f> {
     pub fleets: &'f Fleets,
     /// The time.
     pub now: Timestamp,
-    /// Most bytes of a clone's definition.
+    /// Most bytes of a clone's definition in a request.
     pub most_bytes: usize,
 }
 

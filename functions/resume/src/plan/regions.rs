@@ -147,6 +147,7 @@ impl<'c> Cutter<'c> {
             Inside::Nothing => Ok(Run::Whole),
             // Its iterations are executions of their own.
             Inside::Map { .. } if self.executed(name).is_some_and(|state| state.distributed) => Ok(Run::Whole),
+            _ if self.was_too_large(visit) => Ok(Run::Whole),
             Inside::Parallel(branches) => {
                 let nothing = Scope::default();
                 let regions =
@@ -158,6 +159,20 @@ impl<'c> Cutter<'c> {
                 Ok(Run::Map(regions.collect::<Result<_, Refusal>>()?))
             }
         }
+    }
+
+    /// Whether all branches or iterations had finished, with outputs that were too large together.
+    ///
+    /// Source: Step Functions developer guide, "Redriving executions", on Parallel: "rerun, including the branches that were
+    /// successful in the original execution attempt".
+    fn was_too_large(&self, visit: &Visit) -> bool {
+        let failure = self.facts.past.failure.as_ref();
+        failure
+            .filter(|failure| failure.error.as_deref() == Some("States.DataLimitExceeded"))
+            .is_some_and(|failure| {
+                let mut places = failure.places.iter();
+                places.any(|place| place.entered_event.is_some() && place.entered_event == visit.entered_event)
+            })
     }
 
     /// The state that is meant.

@@ -20,7 +20,7 @@ use signalbox::clock::Timestamp;
 use signalbox::history::Event;
 
 use super::{Ask, Facts, Fleets, From, Mode, Origin, Plan, Status, plan};
-use crate::clone::{DEFINITION_BYTES, Fleet, check};
+use crate::clone::{CLONE_BYTES, Fleet, check};
 use crate::cut::{At, Region, Run};
 use crate::past::{Data, Past, PastReader};
 use crate::refusal::Refusal;
@@ -254,7 +254,7 @@ impl Trial {
                 others: Fleet::default(),
             },
             now: Timestamp::from_millis(ENDED + self.days * 86_400_000),
-            most_bytes: DEFINITION_BYTES,
+            most_bytes: CLONE_BYTES,
         };
         let plan = plan(&facts, &self.ask)?;
         // What is pinned is not as the original has it.

@@ -1,6 +1,6 @@
 //! What is remembered of resumes and of clones, in DynamoDB: what is sent, and what is made of every answer.
 
-use resume::lineage::{DynamoLineage, Lineage, Resume};
+use resume::lineage::{DynamoLineage, Lineage, Resume, TURN};
 use resume::sweep::{CLAIMED, DynamoRecords, Kept, Records, Stage};
 use serde_json::{Value, json};
 use signalbox::clock::Timestamp;
@@ -121,6 +121,54 @@ async fn a_resume_that_is_done_is_marked() {
     assert_eq!(body["UpdateExpression"], "SET #done = :true");
     // One that was forgotten meanwhile is not made up again.
     assert_eq!(body["ConditionExpression"], "attribute_exists(pk)");
+}
+
+#[tokio::test]
+async fn a_run_has_one_turn_which_is_over_if_it_is_given_back_or_late() {
+    let key = json!({"pk": {"S": format!("RESUMING#{HOME}:execution:orders:run-1")}, "sk": {"S": "TURN"}});
+    for (answer, expected) in [(ok(&json!({})), true), (error(NOT_MET), false)] {
+        let wire = Wire::with([answer]);
+        let now = at(1_000_000);
+        let turn = lineage(&wire).take_turn(&execution("orders:run-1"), "1b4f", now).await;
+        assert_eq!(turn, Ok(expected));
+        let (target, body) = wire.only();
+        assert_eq!(target, "DynamoDB_20120810.PutItem");
+        let rest = json!({"plan": {"S": "1b4f"}, "since": {"N": "1000000"}, "expires": {"N": "87400"}});
+        assert_eq!(body["Item"], with(&key, &rest));
+        assert_eq!(
+            body["ConditionExpression"],
+            "attribute_not_exists(pk) OR #plan = :plan OR #since < :leftOver"
+        );
+        let left_over = now.before(TURN).as_millis().to_string();
+        assert_eq!(
+            body["ExpressionAttributeValues"],
+            json!({":plan": {"S": "1b4f"}, ":leftOver": {"N": left_over}})
+        );
+    }
+    // One that was given back is not kept,
+    for (answer, expected) in [(ok(&json!({})), true), (error(NOT_MET), false)] {
+        let wire = Wire::with([answer]);
+        let turn = lineage(&wire)
+            .keep_turn(&execution("orders:run-1"), "1b4f", at(1_000_000))
+            .await;
+        assert_eq!(turn, Ok(expected));
+        let (target, body) = wire.only();
+        assert_eq!(target, "DynamoDB_20120810.PutItem");
+        assert_eq!(body["Item"]["since"], json!({"N": "1000000"}));
+        assert_eq!(body["ConditionExpression"], "#plan = :plan");
+    }
+    // and somebody else's not given back.
+    for answer in [ok(&json!({})), error(NOT_MET)] {
+        let wire = Wire::with([answer]);
+        lineage(&wire)
+            .turn_over(&execution("orders:run-1"), "1b4f")
+            .await
+            .unwrap();
+        let (target, body) = wire.only();
+        assert_eq!(target, "DynamoDB_20120810.DeleteItem");
+        assert_eq!(body["Key"], key);
+        assert_eq!(body["ConditionExpression"], "#plan = :plan");
+    }
 }
 
 fn clone() -> CloneOf {
@@ -291,6 +339,10 @@ async fn what_is_no_answer_is_an_error_and_never_a_condition_that_was_not_met() 
         assert_eq!(told.api, "dynamodb:PutItem");
         assert!(lineage(&again(&answer)).clone_used(&clone(), None).await.is_err());
         assert!(lineage(&again(&answer)).of(&execution("orders:run-1")).await.is_err());
+        let run = execution("orders:run-1");
+        assert!(lineage(&again(&answer)).take_turn(&run, "1b4f", at(1)).await.is_err());
+        assert!(lineage(&again(&answer)).keep_turn(&run, "1b4f", at(1)).await.is_err());
+        assert!(lineage(&again(&answer)).turn_over(&run, "1b4f").await.is_err());
         assert!(
             records(&again(&answer))
                 .put(&kept(Stage::InUse), Stage::Condemned(at(1)))

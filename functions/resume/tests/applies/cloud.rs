@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 
-use resume::lineage::{Lineage, Resume};
+use resume::lineage::{Lineage, Resume, TURN};
 use resume::machines::{Described, Machines, Making, NewMachine, Ran, Redriving, Starting};
 use resume::past::{Data, Past, PastReader};
 use resume::plan::Status;
@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) machines: BTreeSet<StateMachineArn>,
     /// Resumes, by origin and hash.
     pub(crate) resumes: BTreeMap<(ExecutionArn, String), Resume>,
+    /// Whose turn it is to go on with a run, and since when: the plan's hash.
+    pub(crate) turns: BTreeMap<ExecutionArn, (String, Timestamp)>,
     /// Clones.
     pub(crate) clones: BTreeMap<StateMachineArn, Recorded>,
     /// Runs whose history is archived.
@@ -300,6 +302,37 @@ impl Lineage for Cloud {
         Ok(self
             .call(|state| state.resumes.entry(key).or_insert_with(|| resume.clone()).clone())
             .await)
+    }
+
+    async fn take_turn(&self, origin: &ExecutionArn, plan_hash: &str, now: Timestamp) -> Result<bool, CallError> {
+        let turn = |state: &mut State| {
+            let found = state.turns.get(origin);
+            let free = found.is_none_or(|(plan, since)| plan == plan_hash || *since < now.before(TURN));
+            if free {
+                state.turns.insert(origin.clone(), (plan_hash.to_owned(), now));
+            }
+            free
+        };
+        Ok(self.call(turn).await)
+    }
+
+    async fn keep_turn(&self, origin: &ExecutionArn, plan_hash: &str, now: Timestamp) -> Result<bool, CallError> {
+        let turn = |state: &mut State| {
+            let found = state.turns.get_mut(origin).filter(|(plan, _)| plan == plan_hash)?;
+            found.1 = now;
+            Some(())
+        };
+        Ok(self.call(turn).await.is_some())
+    }
+
+    async fn turn_over(&self, origin: &ExecutionArn, plan_hash: &str) -> Result<(), CallError> {
+        self.call(|state| {
+            if state.turns.get(origin).is_some_and(|(plan, _)| plan == plan_hash) {
+                state.turns.remove(origin);
+            }
+        })
+        .await;
+        Ok(())
     }
 
     async fn done(&self, resume: &Resume) -> Result<(), CallError> {

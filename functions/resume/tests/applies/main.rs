@@ -192,6 +192,74 @@ fn a_run_whose_lock_comes_free_is_redriven_or_goes_on_by_a_clone_and_never_both(
     }
 }
 
+/// Requests for one run that want different things, at once: one of them is done, and the others are told.
+///
+/// `meddles`: what somebody else does meanwhile. If nobody does, and nobody crashes, one of them goes on.
+fn differ(crashes: u32, requests: &[Value], meddles: Option<&dyn Fn(&Cloud)>) -> Result<Explored, String> {
+    explore(start(), crashes, STATES, |world| {
+        let cloud = Cloud::new(world);
+        meddles.inspect(|meddles| meddles(&cloud));
+        for fields in requests {
+            let (cloud, asked) = (cloud.clone(), asked(fields));
+            world.spawn_crashing(1.0, async move {
+                let answer = apply(&cloud, &asked).await;
+                let told = answer
+                    .map(|applied| applied.resume.execution)
+                    .map_err(|error| error.name());
+                cloud.state.borrow_mut().told.push(told);
+            });
+        }
+        let looked = cloud.clone();
+        let somebody = crashes == 0 && meddles.is_none();
+        let check = move |pruned: bool| {
+            let state = cloud.state.borrow();
+            let went_on: Vec<_> = state.started.iter().chain(&state.redriven).collect();
+            let fits = |told: &Result<ExecutionArn, &str>| match told {
+                Ok(execution) => went_on.first() == Some(&execution),
+                Err(name) => [
+                    "Resume.LockTaken",
+                    "Resume.Overlapping",
+                    "Resume.StillRunning",
+                    "Resume.Unavailable",
+                ]
+                .contains(name),
+            };
+            let enough = usize::from(somebody && !pruned);
+            match (enough..=1).contains(&went_on.len()) && state.told.iter().all(fits) {
+                true => Ok(()),
+                false => Err(format!("{state:?}")),
+            }
+        };
+        (move || looked.digest(), check)
+    })
+}
+
+#[test]
+fn two_requests_that_differ_do_not_both_go_on() {
+    for (one, other) in [
+        (json!({"input": [6]}), json!({"input": [7]})),
+        (json!({"input": [6]}), json!({})),
+    ] {
+        for crashes in [0, 1] {
+            ok(differ(crashes, &[one.clone(), other.clone()], None));
+        }
+    }
+}
+
+/// Who asks for the same has the turn too, and may give it back: its lock was taken, which is free again.
+#[test]
+fn a_turn_that_somebody_else_gives_back_is_lost() {
+    let requests = [json!({"mode": "redrive"}), json!({"input": [6]})];
+    let gives_back = |cloud: &Cloud| {
+        let twin = cloud.clone();
+        cloud.world.spawn(async move {
+            twin.world.step().await;
+            twin.state.borrow_mut().turns.clear();
+        });
+    };
+    ok(differ(0, &requests, Some(&gives_back)));
+}
+
 /// A world that takes its course.
 fn in_turn<T: 'static>(work: impl AsyncFnOnce(Cloud) -> T + 'static) -> T {
     let world = World::new(7, start(), Duration::from_millis(5));

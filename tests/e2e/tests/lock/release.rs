@@ -20,7 +20,7 @@ async fn a_pipeline_gives_the_lock_back_and_the_next_one_has_it() -> Tested {
             "first",
             plain(),
             Does {
-                seconds: 2.0,
+                seconds: 6.0,
                 ..BRIEFLY
             },
         )
@@ -42,14 +42,15 @@ async fn a_pipeline_gives_the_lock_back_and_the_next_one_has_it() -> Tested {
 #[tokio::test]
 async fn the_end_of_a_run_in_any_way_gives_the_lock_back() -> Tested {
     let locks = Locks::deploy("by the end").await?;
-    let for_two_seconds = |and_then| Does {
-        seconds: 1.5,
+    // Longer than it takes on a busy machine until somebody waits behind it.
+    let for_a_while = |and_then| Does {
+        seconds: 6.0,
         and_then,
         ..BRIEFLY
     };
     for (machine, does, status) in [
-        ("Locked", for_two_seconds("end"), ExecutionStatus::Succeeded),
-        ("Locked", for_two_seconds("fail"), ExecutionStatus::Failed),
+        ("Locked", for_a_while("end"), ExecutionStatus::Succeeded),
+        ("Locked", for_a_while("fail"), ExecutionStatus::Failed),
         ("Timed", FOR_EVER, ExecutionStatus::TimedOut),
         ("Locked", FOR_EVER, ExecutionStatus::Aborted),
     ] {

@@ -1,5 +1,7 @@
 //! What a run held it holds again, with a new fence, before it goes on with what the lock protects.
 
+use std::time::Duration;
+
 use e2e::resume::Resumes;
 use local_cloud::stubs::ActiveStub;
 use local_cloud::{Fault, Outcome, StubbedCall, wait};
@@ -10,27 +12,36 @@ use crate::{Tested, called, fails};
 /// The lock.
 const LOCK: &str = "warehouse";
 
+/// What the lock's functions are asked again after.
+fn retry() -> Value {
+    json!([{"ErrorEquals": ["Lock.Unavailable"], "IntervalSeconds": 1, "MaxAttempts": 8}])
+}
+
+/// A state that takes a lock.
+fn acquire(resumes: &Resumes, lock: &str, next: &str) -> Result<Value, local_cloud::Error> {
+    Ok(json!({
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"FunctionName": resumes.fleet.output("LockAcquireFunctionArn")?, "Payload": {
+            "lock": lock,
+            "executionArn.$": "$$.Execution.Id",
+            "taskToken.$": "$$.Task.Token",
+            "enteredTime.$": "$$.State.EnteredTime",
+            "retryCount.$": "$$.State.RetryCount",
+            "redriveCount.$": "$$.Execution.RedriveCount",
+        }},
+        "ResultPath": "$.lock",
+        "Retry": retry(),
+        "Next": next,
+    }))
+}
+
 /// Takes the lock, works in two steps, gives it back.
 fn locked(resumes: &Resumes) -> Result<Value, local_cloud::Error> {
-    let retry = json!([{"ErrorEquals": ["Lock.Unavailable"], "IntervalSeconds": 1, "MaxAttempts": 8}]);
     let mut work = crate::task(Some("More work"));
     work["ResultPath"] = json!("$.work");
     Ok(json!({"StartAt": "Acquire", "States": {
-        "Acquire": {
-            "Type": "Task",
-            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
-            "Parameters": {"FunctionName": resumes.fleet.output("LockAcquireFunctionArn")?, "Payload": {
-                "lock": LOCK,
-                "executionArn.$": "$$.Execution.Id",
-                "taskToken.$": "$$.Task.Token",
-                "enteredTime.$": "$$.State.EnteredTime",
-                "retryCount.$": "$$.State.RetryCount",
-                "redriveCount.$": "$$.Execution.RedriveCount",
-            }},
-            "ResultPath": "$.lock",
-            "Retry": retry,
-            "Next": "Work",
-        },
+        "Acquire": acquire(resumes, LOCK, "Work")?,
         "Work": work,
         "More work": crate::task(Some("Release")),
         "Release": {
@@ -42,7 +53,7 @@ fn locked(resumes: &Resumes) -> Result<Value, local_cloud::Error> {
                 "enteredTime.$": "$$.State.EnteredTime",
             }},
             "ResultPath": null,
-            "Retry": retry,
+            "Retry": retry(),
             "End": true,
         },
     }}))
@@ -55,16 +66,19 @@ fn with(work: Option<Outcome>) -> Vec<Outcome> {
 }
 
 /// A run that has failed at its second step, and whose lock is free again.
-struct Failed {
-    resumes: Resumes,
+pub(crate) struct Failed {
+    pub(crate) resumes: Resumes,
     machine: String,
-    run: String,
+    pub(crate) run: String,
     fence: i64,
 }
 
 impl Failed {
     async fn of(test: &str) -> Result<Self, Box<dyn std::error::Error>> {
-        let resumes = Resumes::deploy(test).await?;
+        Self::with(Resumes::deploy(test).await?).await
+    }
+
+    pub(crate) async fn with(resumes: Resumes) -> Result<Self, Box<dyn std::error::Error>> {
         let outcomes = with(Some(fails("More work")));
         let (machine, stub) = resumes.stubbed("locked", &locked(&resumes)?, outcomes).await?;
         let run = resumes.run(&machine, "run", &json!({"n": 1})).await?;
@@ -81,20 +95,7 @@ impl Failed {
     }
 
     async fn held_by(&self, runs: &[&str]) -> Tested {
-        let what = format!("the lock to be held by {runs:?}");
-        wait::until(&what, e2e::lock::STEP_WITHIN, async || {
-            let (holders, _) = self.resumes.lock(LOCK).await.map_err(|error| error.to_string())?;
-            let holders: Vec<&str> = holders
-                .iter()
-                .filter_map(|holder| holder["executionArn"].as_str())
-                .collect();
-            match holders == runs {
-                true => Ok(()),
-                false => Err(format!("{holders:?}")),
-            }
-        })
-        .await?;
-        Ok(())
+        held_by(&self.resumes, LOCK, runs).await
     }
 
     /// A run of another pipeline that has the lock, and works until its stub lets it go.
@@ -125,6 +126,75 @@ impl Failed {
         self.held_by(&[]).await?;
         Ok(fences)
     }
+}
+
+/// Waits until exactly these hold a lock.
+pub(crate) async fn held_by(resumes: &Resumes, lock: &str, runs: &[&str]) -> Tested {
+    let what = format!("the lock {lock} to be held by {runs:?}");
+    wait::until(&what, e2e::lock::STEP_WITHIN, async || {
+        let (holders, _) = resumes.lock(lock).await.map_err(|error| error.to_string())?;
+        match runs_in(&holders) == runs {
+            true => Ok(()),
+            false => Err(format!("{holders:?}")),
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// The runs in a list of `lock-admin`.
+pub(crate) fn runs_in(list: &[Value]) -> Vec<&str> {
+    list.iter().filter_map(|entry| entry["executionArn"].as_str()).collect()
+}
+
+/// A run that held two locks is to be redriven, and is refused, as somebody has the second one by now. Meanwhile another
+/// run has come to wait for the first one. That run, and what is seen of its work.
+pub(crate) async fn reserved_in_vain(resumes: &Resumes) -> Result<(String, ActiveStub), Box<dyn std::error::Error>> {
+    let both = json!({"StartAt": "Alpha", "States": {
+        "Alpha": acquire(resumes, "alpha", "Beta")?, "Beta": acquire(resumes, "beta", "Work")?, "Work": crate::task(None)}});
+    let one = |lock| -> Result<Value, local_cloud::Error> {
+        let acquire = acquire(resumes, lock, "Work")?;
+        Ok(json!({"StartAt": "Acquire", "States": {"Acquire": acquire, "Work": crate::task(None)}}))
+    };
+    let real = || ["Alpha", "Beta", "Acquire"].map(|state| Outcome::of(state).real());
+    let outcomes = [fails("Work")].into_iter().chain(real());
+    let (machine, _) = resumes.stubbed("both", &both, outcomes).await?;
+    let run = resumes.run(&machine, "run", &json!({})).await?;
+    assert_eq!(run.error.as_deref(), Some("Stub.Failed"), "{run:?}");
+    for lock in ["alpha", "beta"] {
+        held_by(resumes, lock, &[]).await?;
+    }
+    let held = [Outcome::of("Work").held()].into_iter().chain(real());
+    let (machine, stub) = resumes.stubbed("beta", &one("beta")?, held).await?;
+    resumes.account.start_execution(&machine, "other", &json!({})).await?;
+    resumes.comes_to(&stub, "Work").await?;
+    // Time for somebody to come between the one lock and the other.
+    let slow = Fault::delay("DynamoDB.GetItem", Duration::from_secs(5)).matching("##beta");
+    let slow = resumes.account.fault(slow.from_functions().times(1)).await?;
+    let request = json!({"executionArn": run.arn, "mode": "redrive", "apply": true});
+    let waiter = async {
+        held_by(resumes, "alpha", &[&run.arn]).await?;
+        let held = [Outcome::of("Work").held()].into_iter().chain(real());
+        let (machine, stub) = resumes.stubbed("alpha", &one("alpha")?, held).await?;
+        let waiter = resumes.account.start_execution(&machine, "waiter", &json!({})).await?;
+        Ok::<_, Box<dyn std::error::Error>>((waiter, stub))
+    };
+    let (refusal, waiter) = futures_util::join!(resumes.refusal(&request), waiter);
+    let (waiter, stub) = waiter?;
+    assert_eq!(refusal.error_type, "Resume.LockTaken", "{refusal}");
+    assert_eq!(slow.hits().await?, 1);
+    held_by(resumes, "alpha", &[&waiter]).await?;
+    Ok((waiter, stub))
+}
+
+#[tokio::test]
+async fn what_was_reserved_in_vain_is_handed_over() -> Tested {
+    let resumes = Resumes::deploy("reserved in vain").await?;
+    let (_, stub) = reserved_in_vain(&resumes).await?;
+    resumes.comes_to(&stub, "Work").await?;
+    let (_, waiters) = resumes.lock("alpha").await?;
+    assert_eq!(runs_in(&waiters), [""; 0]);
+    Ok(())
 }
 
 fn fence_in(call: &StubbedCall) -> Result<i64, String> {

@@ -5,6 +5,7 @@ mod changes;
 mod locks;
 mod nested;
 mod once;
+mod policies;
 mod property;
 mod refusals;
 mod sweep;

@@ -14,23 +14,24 @@ use crate::{Tested, fails, tasks};
 /// More than a clone is condemned before it is deleted.
 const AN_HOUR: i64 = 3_600_000;
 
-/// The fleet, whose clones are old as soon as their last run has ended: the template asks for a day at least.
-fn impatient() -> Result<Stack, std::io::Error> {
-    let template = include_str!("../../../../template.yaml");
+/// The same fleet, whose clones are old as soon as their last run has ended: the template asks for a day at least.
+pub(crate) fn impatient(fleet: &Stack) -> Result<Stack, std::io::Error> {
+    let template = std::fs::read_to_string(&fleet.template)?;
     let days = "    Default: 7\n    MinValue: 1\n    MaxValue: 365\n";
     assert_eq!(template.matches(days).count(), 1, "ResumeRetentionDays");
     let template = template.replace(days, "    Default: 0\n    MinValue: 0\n    MaxValue: 365\n");
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("resume-retention.yaml");
+    let name = fleet.template.file_name().unwrap_or_default().to_string_lossy();
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("impatient-{name}"));
     std::fs::write(&file, template)?;
     Ok(Stack::new("signalbox", &file).parameter("Alerts", "false"))
 }
 
-async fn sweep(resumes: &Resumes) -> Result<Value, local_cloud::FunctionError> {
+pub(crate) async fn sweep(resumes: &Resumes) -> Result<Value, local_cloud::FunctionError> {
     resumes.account.invoke(&resumes.function, &json!({"sweep": true})).await
 }
 
 /// Makes the time at which a clone was condemned earlier, so that a test need not wait.
-async fn later(resumes: &Resumes, clone: &str) -> Tested {
+pub(crate) async fn later(resumes: &Resumes, clone: &str) -> Tested {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let update = resumes.account.dynamodb().update_item();
     let update = update
@@ -45,7 +46,7 @@ async fn later(resumes: &Resumes, clone: &str) -> Tested {
 }
 
 /// A resumed run that works until its stub is released, in a clone.
-async fn resumed(
+pub(crate) async fn resumed(
     resumes: &Resumes,
     name: &str,
 ) -> Result<(local_cloud::stubs::ActiveStub, Told), Box<dyn std::error::Error>> {
@@ -61,7 +62,7 @@ async fn resumed(
 
 #[tokio::test]
 async fn a_clone_goes_when_it_is_old_and_never_while_it_runs() -> Tested {
-    let resumes = Resumes::of("sweep", impatient()?).await?;
+    let resumes = Resumes::of("sweep", impatient(&Stack::fleet())?).await?;
     let (works, running) = resumed(&resumes, "runs").await?;
     let (stub, done) = resumed(&resumes, "ended").await?;
     stub.release("Second").await?;
@@ -103,7 +104,7 @@ async fn a_clone_goes_when_it_is_old_and_never_while_it_runs() -> Tested {
 /// Who resumes a run again by a clone that is about to go has it.
 #[tokio::test]
 async fn a_clone_that_is_used_again_stays() -> Tested {
-    let resumes = Resumes::of("sweep, used again", impatient()?).await?;
+    let resumes = Resumes::of("sweep, used again", impatient(&Stack::fleet())?).await?;
     let (stub, told) = resumed(&resumes, "orders").await?;
     let (run, clone) = (told.execution()?.to_owned(), told.machine().ok_or("a clone")?);
     resumes

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-use super::Mutant;
+use super::{Mutant, compiled};
 
 /// A protocol that is broken.
 #[derive(Debug)]
@@ -57,10 +57,9 @@ impl<S: Copy + Display> Protocol<S> {
         let place = root.join("target/mutants");
         let tree = place.join("tree");
         copy_workspace(root, &tree).map_err(|error| format!("the workspace cannot be copied: {error}"))?;
-        println!(
-            "building the protocol as it is, in {} (some minutes the first time)",
-            place.display()
-        );
+        println!("building the protocol as it is, in {}", place.display());
+        compiled::copy(root, &place.join("target/debug"))
+            .map_err(|error| format!("what is compiled already cannot be copied: {error}"))?;
         let began = Instant::now();
         self.build(&tree, &place)?;
         println!("built ({:.0} s)\n", began.elapsed().as_secs_f64());

@@ -47,10 +47,10 @@ fn the_largest_map_runs_again_as_a_whole_then_the_next() {
         ((1_000, 5_000, 9_000), vec!["First work", "Second", "First"]),
     ] {
         let top = cut(sizes.0, sizes.1, sizes.2);
-        let mut text = fit(&top, DEFINITION_BYTES).unwrap().text;
+        let mut text = fit(&top, CLONE_BYTES).unwrap().text;
         let mut whole: Vec<&str> = Vec::new();
         for map in order {
-            let most = text.len();
+            let most = sent_bytes(&text);
             assert_eq!(
                 fit(&top, most).unwrap().text,
                 text,
@@ -68,12 +68,12 @@ fn the_largest_map_runs_again_as_a_whole_then_the_next() {
             assert!(built.warnings[0].text.contains("larger than Step Functions takes"));
             text = built.text;
         }
-        let error = fit(&top, text.len() - 1).unwrap_err();
+        let error = fit(&top, sent_bytes(&text) - 1).unwrap_err();
         assert_eq!(
             error,
             CloneError::TooLarge {
-                bytes: text.len(),
-                most: text.len() - 1
+                bytes: sent_bytes(&text),
+                most: sent_bytes(&text) - 1
             }
         );
     }
@@ -94,18 +94,18 @@ fn a_map_that_runs_again_as_a_whole_is_the_original_and_has_its_input() {
 }
 
 #[test]
-fn one_megabyte_fits_and_a_byte_more_does_not() {
+fn what_fills_a_request_fits_and_a_byte_more_does_not() {
     let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}});
     let filled = |bytes: usize| {
         let quarter = json!("\u{e9}".repeat(131_071));
         let variables = [("a", quarter.clone()), ("b", quarter.clone()), ("c", quarter)];
         with(at("A", json!("x".repeat(bytes))), &variables)
     };
-    let rest = DEFINITION_BYTES - good(&definition, &filled(0)).text.len();
-    assert_eq!(good(&definition, &filled(rest)).text.len(), 1_048_576);
+    let rest = CLONE_BYTES - sent_bytes(&good(&definition, &filled(0)).text);
+    assert_eq!(sent_bytes(&good(&definition, &filled(rest)).text), 1_000_000);
     assert_eq!(
         refused(&definition, &filled(rest + 1)),
-        "the clone's definition is 1048577 bytes: Step Functions takes at most 1048576"
+        "the clone's definition takes 1000001 bytes of a request: Step Functions leaves at most 1000000 for it"
     );
 }
 
@@ -121,13 +121,13 @@ fn a_map_with_more_iterations_than_a_history_takes_runs_again_as_a_whole() {
             ]),
         )
     };
-    let whole = |first, second| fit(&with_kept(first, second), DEFINITION_BYTES).unwrap().maps_run_whole;
+    let whole = |first, second| fit(&with_kept(first, second), CLONE_BYTES).unwrap().maps_run_whole;
     assert_eq!(whole(3_333, 0), [""; 0]);
     assert_eq!(whole(3_334, 0), ["First"]);
     assert_eq!(whole(1_600, 1_733), [""; 0]);
     assert_eq!(whole(1_600, 1_734), ["Second"]);
     assert_eq!(whole(3_400, 3_400), ["First", "Second"]);
-    let built = fit(&with_kept(3_334, 9), DEFINITION_BYTES).unwrap();
+    let built = fit(&with_kept(3_334, 9), CLONE_BYTES).unwrap();
     assert_eq!(codes(&built), [(Code::MapRunsAgain, "First")]);
     assert!(built.warnings[0].text.contains("25,000 events"));
 }
@@ -138,16 +138,20 @@ fn of_many_maps_only_those_run_again_that_do_not_fit() {
     let inner = |index: u32| region(run("First work", kept(1, 20_000, at("Third work", json!(index)))));
     let outer = Run::Map((0..90).map(|index| (index, inner(index))).collect());
     let top = run("Fan", Run::Parallel(vec![region(run("First", outer)), Region::Fresh]));
-    let built = fit(&top, DEFINITION_BYTES).unwrap();
+    let built = fit(&top, CLONE_BYTES).unwrap();
     assert_eq!(built.maps_run_whole, ["First work"]);
-    assert!(built.text.len() > DEFINITION_BYTES - 21_000, "{}", built.text.len());
+    assert!(
+        sent_bytes(&built.text) > CLONE_BYTES - 21_000,
+        "{}",
+        sent_bytes(&built.text)
+    );
 }
 
 /// A Map that runs again as a whole saves what Maps in it would.
 #[test]
 fn what_stands_in_a_map_is_saved_with_it() {
     let top = cut(30_000, 10_000, 20_000);
-    let all = fit(&top, DEFINITION_BYTES).unwrap().text.len();
+    let all = sent_bytes(&fit(&top, CLONE_BYTES).unwrap().text);
     let built = fit(&top, all - 80_000).unwrap();
     assert_eq!(built.maps_run_whole, ["First"]);
     assert_eq!(built.run_whole, [vec![0]].into());
@@ -159,9 +163,31 @@ fn a_map_is_not_run_again_for_the_maps_in_it() {
     let inner = |index: u32| region(run("First work", kept(1, 3_000, at("Third work", json!(index)))));
     let outer = Run::Map((0..600).map(|index| (index, inner(index))).collect());
     let top = run("Fan", Run::Parallel(vec![region(run("First", outer)), Region::Fresh]));
-    let built = fit(&top, DEFINITION_BYTES).unwrap();
+    let built = fit(&top, CLONE_BYTES).unwrap();
     assert_eq!(built.maps_run_whole, ["First work"]);
-    assert!(built.text.len() > DEFINITION_BYTES - 5_000, "{}", built.text.len());
+    assert!(
+        sent_bytes(&built.text) > CLONE_BYTES - 5_000,
+        "{}",
+        sent_bytes(&built.text)
+    );
     // Where that is not enough it has to, after all.
     assert_eq!(fit(&top, 50_000).unwrap().maps_run_whole, ["First"]);
+}
+
+/// What a request is made of counts, as the SDK writes it.
+#[test]
+fn a_definition_is_as_long_as_its_string_in_a_request() {
+    for text in [
+        "{}",
+        r#"{"a":"b"}"#,
+        r#"{"Output":"{% \"\\n\" & 1 %}"}"#,
+        "{\"é\":\"\u{7f}\u{2028}\"}",
+    ] {
+        let quotation_marks = 2;
+        assert_eq!(
+            sent_bytes(text),
+            json!(text).to_string().len() - quotation_marks,
+            "{text}"
+        );
+    }
 }

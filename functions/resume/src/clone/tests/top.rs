@@ -306,23 +306,6 @@ fn a_clone_that_could_not_end_is_refused() {
 }
 
 #[test]
-fn a_clone_has_the_originals_name_as_far_as_it_goes() {
-    assert_eq!(clone_name("orders", "0123456789ab"), "orders--r-0123456789ab");
-    assert_eq!(
-        clone_name("orders--r-ffffffffffff", "0123456789ab"),
-        "orders--r-0123456789ab"
-    );
-    assert_eq!(clone_name("--r-ffff", "0123"), "--r-ffff--r-0123");
-    let long = clone_name(&"n".repeat(80), "0123456789ab");
-    assert_eq!(long, format!("{}--r-0123456789ab", "n".repeat(64)));
-    assert_eq!(
-        clone_name(&long, "ba9876543210"),
-        format!("{}--r-ba9876543210", "n".repeat(64))
-    );
-    assert_eq!(clone_name(&"\u{e9}".repeat(80), "01").chars().count(), 80);
-}
-
-#[test]
 fn what_is_injected_into_a_region_of_another_language_says_its_own() {
     let inner = json!({"QueryLanguage": "JSONata", "StartAt": "B", "States": {"B": {"Type": "Pass", "End": true}}});
     let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Parallel", "Branches": [inner], "End": true}}});

@@ -98,7 +98,7 @@ fn an_express_run_is_refused() {
         past: &past,
         fleets: &Fleets::default(),
         now: Timestamp::from_millis(0),
-        most_bytes: DEFINITION_BYTES,
+        most_bytes: CLONE_BYTES,
     };
     assert_eq!(plan(&facts, &Ask::default()).unwrap_err().name(), "Resume.Express");
 }
@@ -316,22 +316,31 @@ fn a_parallel_that_is_named_runs_as_a_whole_also_where_the_run_ended_in_it() {
     let branch = json!({"StartAt": "P", "States": {"P": task(None)}});
     let definition =
         json!({"StartAt": "Fan", "States": {"Fan": state("Parallel", None, json!({"Branches": [branch]}))}});
-    let mut told = Told::of(json!(1));
-    let entered = told.enter("Parallel", "Fan", &json!(1), 0);
-    let started = told.add("ParallelStateStarted", entered, "none", json!({}));
-    let p = told.done("P", &json!(1), &json!(2), started);
-    told.add("ParallelStateSucceeded", p, "none", json!({}));
-    let cause =
-        format!("An error occurred while executing the state 'Fan' (entered at the event id #{entered}). Too large.");
-    let failed = json!({"error": "States.DataLimitExceeded", "cause": cause});
-    told.add("ExecutionFailed", p, "executionFailedEventDetails", failed);
-    let trial = Trial::of(&definition, told);
-    let plan = trial.plan().unwrap();
-    assert_eq!(
-        (plan.strategy.name(), &plan.lists.kept[..]),
-        ("redrive", &[r##"Parallel "Fan"#0"##.to_owned()][..])
-    );
-    assert_eq!(plan.lists.resumes_at, [r#"Parallel "Fan""#]);
+    let trial = |error: &str| {
+        let mut told = Told::of(json!(1));
+        let entered = told.enter("Parallel", "Fan", &json!(1), 0);
+        let started = told.add("ParallelStateStarted", entered, "none", json!({}));
+        let p = told.done("P", &json!(1), &json!(2), started);
+        told.add("ParallelStateSucceeded", p, "none", json!({}));
+        let cause =
+            format!("An error occurred while executing the state 'Fan' (entered at the event id #{entered}). No.");
+        let failed = json!({"error": error, "cause": cause});
+        told.add("ExecutionFailed", p, "executionFailedEventDetails", failed);
+        Trial::of(&definition, told)
+    };
+    for (error, kept) in [
+        ("States.ParameterPathFailure", vec![r##"Parallel "Fan"#0"##]),
+        // What its branches gave was too large together: they would give it again.
+        ("States.DataLimitExceeded", vec![]),
+    ] {
+        let plan = trial(error).plan().unwrap();
+        assert_eq!(
+            (plan.strategy.name(), plan.lists.kept),
+            ("redrive", kept.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        );
+        assert_eq!(plan.lists.resumes_at, [r#"Parallel "Fan""#], "{error}");
+    }
+    let trial = trial("States.ParameterPathFailure");
     let plan = trial.from("Fan").plan().unwrap();
     assert_eq!((plan.strategy.name(), &plan.cut.run), ("clone", &Run::Whole));
 }
