@@ -1,0 +1,226 @@
+"""The fleet's own template: what of it only a person looks at, and what stands beside it."""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+
+from .support import HERE, CloudTest
+
+WORKSPACE = HERE.parents[3]
+FLEET = WORKSPACE / "template.yaml"
+BINARIES = re.findall(r"^        Binary: (\S+)$", FLEET.read_text(), re.MULTILINE)
+ERRORS = WORKSPACE / "docs" / "errors.md"
+GUIDE = WORKSPACE / "docs" / "deploying.md"
+POLICIES = WORKSPACE / "policies"
+STACK_POLICY = POLICIES / "stack-policy.json"
+
+# What the services document, with its dimensions. Sources: Lambda developer guide, "Types of metrics for Lambda
+# functions"; SQS developer guide, "Available CloudWatch metrics for Amazon SQS"; DynamoDB developer guide, "DynamoDB
+# metrics and dimensions"; EventBridge user guide, "Monitoring Amazon EventBridge"; Step Functions developer guide,
+# "Monitoring Step Functions metrics using Amazon CloudWatch". What is in Signalbox the functions write themselves.
+LAMBDA = {"Invocations", "Errors", "Throttles", "Duration"}
+SQS = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
+DYNAMODB = {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents"}
+METRICS = {
+    ("AWS/Lambda", ("FunctionName",)): LAMBDA,
+    ("AWS/SQS", ("QueueName",)): SQS,
+    ("AWS/DynamoDB", ("TableName",)): DYNAMODB,
+    ("AWS/DynamoDB", ("TableName", "GlobalSecondaryIndexName")): DYNAMODB,
+    ("AWS/Events", ("RuleName",)): {"FailedInvocations", "InvocationsFailedToBeSentToDlq"},
+    ("Signalbox", ("function", "outcome")): {"Invocations"},
+}
+SEARCHED = {
+    ("AWS/States", ("StateMachineArn",)): {"ExecutionsFailed", "ExecutionsTimedOut"},
+    ("Signalbox", ("function", "outcome")): {"Invocations"},
+}
+SEARCH = re.compile(r"SEARCH\('\{([A-Za-z/]+),([A-Za-z,]+)\} MetricName=\"(\w+)\"', 'Sum', 300\)")
+STATISTICS = {"Sum", "Maximum", "p50", "p99"}
+
+
+def metric(row: list, before: list | None) -> list:
+    """A row of a widget's metrics, with what its dots repeat of the row before it, without its options."""
+    row = [part for part in row if not isinstance(part, dict)]
+    if row[0] == "...":
+        return before[: len(before) - len(row) + 1] + row[1:]
+    return row
+
+
+class Fleet(CloudTest):
+    def deploy_fleet(self, **parameters: str) -> dict:
+        """The whole fleet, with functions that nobody calls."""
+        folder = Path(tempfile.mkdtemp(dir=self.cloud.state_dir))
+        for name in BINARIES:
+            (folder / name).write_text("#!/bin/sh\n")
+        body = {"account": self.account, "stack": "signalbox", "template": str(FLEET), "binaries": str(folder)}
+        return self.cloud.request("POST", "deploy", {**body, "parameters": parameters})
+
+    def dashboard(self, name: str) -> dict:
+        return json.loads(self.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
+
+    def test_the_dashboard_is_one_and_shows_what_there_is(self):
+        fleet = self.deploy_fleet()
+        names, rows = set(fleet["resources"].values()), []
+        body = self.dashboard(fleet["outputs"]["DashboardName"])
+        places = set()
+        for widget in body["widgets"]:
+            self.assertLessEqual({"type", "x", "y", "width", "height", "properties"}, set(widget))
+            squares = {
+                (x, y)
+                for x in range(widget["x"], widget["x"] + widget["width"])
+                for y in range(widget["y"], widget["y"] + widget["height"])
+            }
+            self.assertFalse(places & squares, f"{widget['properties']} lies upon another")
+            places |= squares
+            self.assertLessEqual(max(x for x, _y in squares), 23)
+            if widget["type"] != "metric":
+                continue
+            properties = widget["properties"]
+            self.assertEqual("us-east-1", properties["region"])
+            self.assertIn(properties["stat"], STATISTICS)
+            self.assertTrue(properties["title"])
+            before = None
+            for row in properties["metrics"]:
+                if "expression" in row[0]:
+                    namespace, dimensions, name = SEARCH.fullmatch(row[0]["expression"]).groups()
+                    self.assertIn(name, SEARCHED[namespace, tuple(dimensions.split(","))])
+                    continue
+                before = metric(row, before)
+                rows.append(before)
+        self.assertTrue(rows)
+        for namespace, name, *dimensions in rows:
+            self.assertIn(name, METRICS[namespace, tuple(dimensions[::2])])
+            # A queue's physical id is its URL, which ends in its name.
+            value = dimensions[1]
+            self.assertTrue(value in names or any(each.endswith(f"/{value}") for each in names), value)
+        undelivered = {row[3] for row in rows if row[1] == "FailedInvocations"}
+        self.assertEqual({rule["Name"] for rule in self.client("events").list_rules()["Rules"]}, undelivered)
+        for kind, metrics in (("functions", LAMBDA), ("tables", DYNAMODB), ("queues", SQS)):
+            for name in metrics:
+                of_kind = [row for row in rows if row[1] == name]
+                # With its indexes and without.
+                for length in {len(row) for row in of_kind}:
+                    self.assertEqual(self.existing(kind), {row[3] for row in of_kind if len(row) == length}, name)
+
+    def existing(self, kind: str) -> set[str]:
+        if kind == "functions":
+            return {function["FunctionName"] for function in self.client("lambda").list_functions()["Functions"]}
+        if kind == "tables":
+            return set(self.client("dynamodb").list_tables()["TableNames"])
+        return {url.rsplit("/", 1)[1] for url in self.client("sqs").list_queues()["QueueUrls"]}
+
+    def test_the_dashboard_has_every_alarm_that_there_is(self):
+        for alerts in ("true", "false"):
+            fleet = self.deploy_fleet(Alerts=alerts)
+            body = self.dashboard(fleet["outputs"]["DashboardName"])
+            [shown] = [widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm"]
+            alarms = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
+            self.assertEqual({alarm["AlarmArn"] for alarm in alarms}, set(shown), f"Alerts={alerts}")
+            self.assertEqual(len(alarms), len(shown))
+            topic = fleet["outputs"]["AlertTopicArn"]
+            for alarm in alarms:
+                dimensions = tuple(dimension["Name"] for dimension in alarm["Dimensions"])
+                self.assertIn(alarm["MetricName"], METRICS[alarm["Namespace"], dimensions], alarm["AlarmName"])
+                self.assertEqual([topic], alarm["AlarmActions"])
+                outcome = next((each["Value"] for each in alarm["Dimensions"] if each["Name"] == "outcome"), "swept")
+                if outcome != "swept":
+                    [function] = [each["Value"] for each in alarm["Dimensions"] if each["Name"] == "function"]
+                    self.assertRegex(ERRORS.read_text(), f"(?m)^\\| `{outcome}` \\| [^|]*`{function}`")
+
+    def test_the_dashboard_can_be_done_without(self):
+        outputs = self.deploy_fleet(Dashboard="false")["outputs"]
+        self.assertNotIn("DashboardName", outputs)
+        self.assertEqual([], self.client("cloudwatch").list_dashboards()["DashboardEntries"])
+
+    def test_the_functions_are_named_after_the_stack(self):
+        self.deploy_fleet()
+        self.assert_named("signalbox")
+
+    def test_the_functions_are_named_as_a_parameter_says(self):
+        self.deploy_fleet(FunctionNamePrefix="f" * 50)
+        self.assert_named("f" * 50)
+        # Those of functions: Lambda API reference, CreateFunction.
+        self.assertEqual(64, 50 + max(len(f"-{binary}") for binary in BINARIES))
+
+    def assert_named(self, prefix: str) -> None:
+        """Each function has this name, and a log of its own that is named so as well."""
+        names = {f"{prefix}-{binary}" for binary in BINARIES}
+        functions = self.client("lambda").list_functions()["Functions"]
+        self.assertEqual(names, {function["FunctionName"] for function in functions})
+        groups = self.client("logs").describe_log_groups()["logGroups"]
+        self.assertEqual({f"/aws/lambda/{name}" for name in names}, {group["logGroupName"] for group in groups})
+        for function in functions:
+            self.assertEqual(f"/aws/lambda/{function['FunctionName']}", function["LoggingConfig"]["LogGroup"])
+
+    def test_a_pipeline_may_call_with_the_policy_what_the_readmes_call_and_nothing_else(self):
+        fleet = self.deploy_fleet()
+        arn, iam = fleet["outputs"]["PipelinePolicyArn"], self.client("iam")
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        allowed = set()
+        for statement in document["Statement"]:
+            self.assertEqual(("Allow", "lambda:InvokeFunction"), (statement["Effect"], statement["Action"]))
+            resources = statement["Resource"]
+            allowed |= {resources} if isinstance(resources, str) else set(resources)
+        pasted = set()
+        for readme in (WORKSPACE / "functions").glob("*/README.md"):
+            pasted |= set(re.findall(r'"FunctionName": "\$\{(\w+)\}"', readme.read_text()))
+        self.assertTrue(pasted)
+        self.assertEqual({fleet["outputs"][name] for name in pasted}, allowed)
+        snippet = section("What pipelines' roles need").split("```")[3]
+        self.assertEqual(pasted, set(re.findall(r"- !Ref (\w+FunctionArn)\n", snippet)))
+
+    def test_the_stack_policy_keeps_what_the_template_retains(self):
+        text = FLEET.read_text()
+        resources = text[text.index("\nResources:\n") : text.index("\nOutputs:\n")]
+        blocks = re.split(r"^  (\w+):\n", resources, flags=re.MULTILINE)
+        retained = {name for name, block in zip(blocks[1::2], blocks[2::2]) if "    DeletionPolicy: Retain\n" in block}
+        self.assertTrue(retained)
+        allow, deny = json.loads(STACK_POLICY.read_text())["Statement"]
+        self.assertEqual(("Allow", "*", "*"), (allow["Effect"], allow["Resource"], allow["Principal"]))
+        self.assertEqual("Update:*", allow["Action"])
+        self.assertEqual(("Deny", "*"), (deny["Effect"], deny["Principal"]))
+        self.assertEqual({"Update:Replace", "Update:Delete"}, set(deny["Action"]))
+        self.assertEqual({f"LogicalResourceId/{name}" for name in retained}, set(deny["Resource"]))
+
+    def test_the_guide_has_every_parameter_with_its_default(self):
+        parameters = part("Parameters")
+        listed = dict(re.findall(r"^\| `(\w+)` \| (?:`([^`]+)`|empty) \|", section("Parameters"), re.MULTILINE))
+        default = re.compile(r"^    Default: \"?([^\"\n]*)\"?$", re.MULTILINE)
+        defaults = {name: default.search(block)[1] for name, block in parameters.items()}
+        self.assertEqual(defaults, listed)
+        for name, block in parameters.items():
+            self.assertIn("    Description: ", block, name)
+            checks = ("AllowedValues", "AllowedPattern", "MinValue")
+            self.assertTrue(any(f"    {check}: " in block for check in checks), name)
+            self.assertEqual("AllowedPattern" in block or "Number" in block, "ConstraintDescription" in block, name)
+        text = FLEET.read_text()
+        groups = re.findall(r"^        Parameters: \[(.*)\]$", text[: text.index("\nParameters:\n")], re.MULTILINE)
+        self.assertEqual(sorted(parameters), sorted(", ".join(groups).split(", ")))
+
+    def test_the_guide_has_every_output(self):
+        rows = re.findall(r"^\| (`.*?`) \|", section("Outputs"), re.MULTILINE)
+        self.assertEqual(set(part("Outputs")), set(re.findall(r"`(\w+)`", " ".join(rows))))
+
+    def test_the_guide_names_every_policy_and_what_it_denies(self):
+        for path in POLICIES.iterdir():
+            policy = json.loads(path.read_text())
+            self.assertIn(f"(../policies/{path.name})", GUIDE.read_text())
+            for statement in policy["Statement"]:
+                self.assertIn(statement["Effect"], ("Allow", "Deny"))
+        for name in json.loads(STACK_POLICY.read_text())["Statement"][1]["Resource"]:
+            self.assertIn(f"`{name.removeprefix('LogicalResourceId/')}`", section("Stack policy"))
+
+
+def part(heading: str) -> dict[str, str]:
+    """The entries of a part of the template, by their names."""
+    text = FLEET.read_text()
+    text = text[text.index(f"\n{heading}:\n") + len(heading) + 2 :].split("\n\n")[0] + "\n"
+    entries = re.split(r"^  (\w+):\n", text, flags=re.MULTILINE)
+    return dict(zip(entries[1::2], entries[2::2]))
+
+
+def section(heading: str) -> str:
+    """What stands in the guide below a heading."""
+    _before, text = GUIDE.read_text().split(f"\n## {heading}\n")
+    return text.split("\n## ")[0]
