@@ -45,7 +45,7 @@ GB_OF_RESUME = 0.5
 RECORD_KB = 2.5  # "a record is two to three KB": docs/performance.md
 GUARD_KB = 0.5  # "under 1 KB": the guard's README
 QUEUES = 4  # event source mappings in template.yaml
-ALARMS = 7  # alarms in template.yaml
+ALARMS = 10  # alarms in template.yaml
 METRICS = 4  # Sweeps, for each function that sweeps: shared/src/runtime.rs
 
 

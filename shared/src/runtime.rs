@@ -334,7 +334,10 @@ mod tests {
         let (result, line) = ask(json!({"fial": true})).await;
         let error = result.unwrap_err();
         assert_eq!(error.error_type, "Trial.BadRequest");
-        assert_eq!(error.error_message, "fial: unknown field `fial`, expected `fail` or `sweep`");
+        assert_eq!(
+            error.error_message,
+            "fial: unknown field `fial`, expected `fail` or `sweep`"
+        );
         assert_eq!(line["executionArn"], Value::Null);
     }
 }

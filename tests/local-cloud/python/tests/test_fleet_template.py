@@ -10,7 +10,6 @@ from .support import HERE, CloudTest
 WORKSPACE = HERE.parents[3]
 FLEET = WORKSPACE / "template.yaml"
 BINARIES = re.findall(r"^        Binary: (\S+)$", FLEET.read_text(), re.MULTILINE)
-ERRORS = WORKSPACE / "docs" / "errors.md"
 GUIDE = WORKSPACE / "docs" / "deploying.md"
 POLICIES = WORKSPACE / "policies"
 STACK_POLICY = POLICIES / "stack-policy.json"
@@ -28,12 +27,9 @@ METRICS = {
     ("AWS/DynamoDB", ("TableName",)): DYNAMODB,
     ("AWS/DynamoDB", ("TableName", "GlobalSecondaryIndexName")): DYNAMODB,
     ("AWS/Events", ("RuleName",)): {"FailedInvocations", "InvocationsFailedToBeSentToDlq"},
-    ("Signalbox", ("function", "outcome")): {"Invocations"},
+    ("Signalbox", ("FunctionName",)): {"Sweeps"},
 }
-SEARCHED = {
-    ("AWS/States", ("StateMachineArn",)): {"ExecutionsFailed", "ExecutionsTimedOut"},
-    ("Signalbox", ("function", "outcome")): {"Invocations"},
-}
+SEARCHED = {("AWS/States", ("StateMachineArn",)): {"ExecutionsFailed", "ExecutionsTimedOut"}}
 SEARCH = re.compile(r"SEARCH\('\{([A-Za-z/]+),([A-Za-z,]+)\} MetricName=\"(\w+)\"', 'Sum', 300\)")
 STATISTICS = {"Sum", "Maximum", "p50", "p99"}
 
@@ -59,7 +55,7 @@ class Fleet(CloudTest):
         return json.loads(self.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
 
     def test_the_dashboard_is_one_and_shows_what_there_is(self):
-        fleet = self.deploy_fleet()
+        fleet = self.deploy_fleet(Dashboard="true")
         names, rows = set(fleet["resources"].values()), []
         body = self.dashboard(fleet["outputs"]["DashboardName"])
         places = set()
@@ -73,9 +69,13 @@ class Fleet(CloudTest):
             self.assertFalse(places & squares, f"{widget['properties']} lies upon another")
             places |= squares
             self.assertLessEqual(max(x for x, _y in squares), 23)
+            properties = widget["properties"]
+            if widget["type"] == "log":
+                sources = re.findall(r"SOURCE '([^']+)'", properties["query"])
+                groups = self.client("logs").describe_log_groups()["logGroups"]
+                self.assertEqual({group["logGroupName"] for group in groups}, set(sources))
             if widget["type"] != "metric":
                 continue
-            properties = widget["properties"]
             self.assertEqual("us-east-1", properties["region"])
             self.assertIn(properties["stat"], STATISTICS)
             self.assertTrue(properties["title"])
@@ -111,7 +111,7 @@ class Fleet(CloudTest):
 
     def test_the_dashboard_has_every_alarm_that_there_is(self):
         for alerts in ("true", "false"):
-            fleet = self.deploy_fleet(Alerts=alerts)
+            fleet = self.deploy_fleet(Alerts=alerts, Dashboard="true")
             body = self.dashboard(fleet["outputs"]["DashboardName"])
             [shown] = [widget["properties"]["alarms"] for widget in body["widgets"] if widget["type"] == "alarm"]
             alarms = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
@@ -122,13 +122,11 @@ class Fleet(CloudTest):
                 dimensions = tuple(dimension["Name"] for dimension in alarm["Dimensions"])
                 self.assertIn(alarm["MetricName"], METRICS[alarm["Namespace"], dimensions], alarm["AlarmName"])
                 self.assertEqual([topic], alarm["AlarmActions"])
-                outcome = next((each["Value"] for each in alarm["Dimensions"] if each["Name"] == "outcome"), "swept")
-                if outcome != "swept":
-                    [function] = [each["Value"] for each in alarm["Dimensions"] if each["Name"] == "function"]
-                    self.assertRegex(ERRORS.read_text(), f"(?m)^\\| `{outcome}` \\| [^|]*`{function}`")
+                if dimensions == ("FunctionName",):
+                    self.assertIn(alarm["Dimensions"][0]["Value"], self.existing("functions"))
 
     def test_the_dashboard_can_be_done_without(self):
-        outputs = self.deploy_fleet(Dashboard="false")["outputs"]
+        outputs = self.deploy_fleet()["outputs"]
         self.assertNotIn("DashboardName", outputs)
         self.assertEqual([], self.client("cloudwatch").list_dashboards()["DashboardEntries"])
 
