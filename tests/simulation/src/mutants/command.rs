@@ -93,6 +93,7 @@ impl<S: Copy + Display> Protocol<S> {
         let output = build
             .current_dir(tree)
             .env("CARGO_TARGET_DIR", place.join("target"))
+            .env("CARGO_INCREMENTAL", "1")
             .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("cargo: {error}"))?;
