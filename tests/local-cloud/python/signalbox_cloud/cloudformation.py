@@ -1,6 +1,7 @@
 """CloudFormation's API: what it refuses that the emulator takes, and what is not there and has to say so."""
 
 import json
+import re
 from urllib.parse import parse_qs
 
 from ministack.services import cloudformation as upstream
@@ -42,6 +43,7 @@ UPDATABLE = (
     "IMPORT_ROLLBACK_COMPLETE",
 )
 ENVELOPE = ("Action", "Version")
+EMPTY = re.compile(rb"<(ResourceStatusReason|StackStatusReason|StatusReason|Description)></\1>")
 
 
 def apply() -> None:
@@ -70,7 +72,9 @@ async def handle_request(original, method: str, path: str, headers: dict, body: 
     refusal = _refusal(request)
     if refusal is not None:
         return helpers._error("ValidationError", refusal)
-    return await original(method, path, headers, body, query_params)
+    status, answer_headers, answer = await original(method, path, headers, body, query_params)
+    # AWS: what there is nothing to say about is not there.
+    return status, answer_headers, EMPTY.sub(b"", answer)
 
 
 def _request(headers: dict, body: bytes, query_params: dict) -> dict[str, str]:

@@ -162,6 +162,7 @@ class Creation(Stacks):
         steps = [("CREATE_IN_PROGRESS", ""), ("CREATE_IN_PROGRESS", "Resource creation Initiated")]
         self.assertEqual([*steps, ("CREATE_COMPLETE", "")], self.told("Worker"))
         self.assertEqual("REVIEW_IN_PROGRESS", self.events()[0]["ResourceStatus"])
+        self.assertFalse([event for event in self.events() if event.get("ResourceStatusReason") == ""])
 
     def test_a_change_set_lists_what_it_would_do(self):
         described = self.change_set(STACK, "CREATE", self.upload())
