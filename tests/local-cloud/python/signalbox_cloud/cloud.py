@@ -41,6 +41,7 @@ from . import (
     sns,
     stack_deletion,
     stack_operations,
+    stack_properties,
     stepfunctions,
 )
 
@@ -77,6 +78,7 @@ PARTS = (
     cloudformation,
     changesets,
     stack_operations,
+    stack_properties,
     stack_deletion,
 )
 

@@ -296,6 +296,37 @@ class Refusals(Stacks):
             self.cfn.create_change_set(StackName=self.NAME, ChangeSetName="none")
 
 
+class Properties(Stacks):
+    """What nothing is done with is no part of a stack."""
+
+    def test_a_property_that_is_not_there_fails_its_resource(self):
+        template = PLAIN.replace("Two: {Type: AWS::SQS::Queue}", "Two: {Type: AWS::SQS::Queue, Properties: {Colour: 1}}")
+        stack = self.run_change_set(template, "CREATE", {})
+        self.assertEqual("ROLLBACK_COMPLETE", stack["StackStatus"])
+        words = "Colour: the local cloud has no such property of AWS::SQS::Queue"
+        self.assertEqual(("CREATE_FAILED", words), self.told("Two")[-1])
+        self.assertEqual([], self.client("sqs").list_queues().get("QueueUrls", []))
+
+    def test_a_change_that_cannot_be_made_is_undone(self):
+        name = self.create()["WorkerName"]
+        template = STACK.replace("Timeout: 10", "Timeout: 20\n      ReservedConcurrentExecutions: 3")
+        self.assertEqual("UPDATE_ROLLBACK_COMPLETE", self.update(template)["StackStatus"])
+        reason = dict(self.told("Worker"))["UPDATE_FAILED"]
+        self.assertTrue(reason.startswith("ReservedConcurrentExecutions: the local cloud cannot change it"), reason)
+        self.assertEqual(10, self.functions.get_function_configuration(FunctionName=name)["Timeout"])
+
+    def test_a_refused_change_keeps_what_is_there(self):
+        alarm = (
+            "  Alarm: {Type: AWS::CloudWatch::Alarm, Properties: {Namespace: N, MetricName: M, Statistic: Sum, Period: 60, "
+            "EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}}\nOutputs:"
+        )
+        self.create(PLAIN.replace("Outputs:", alarm), Size="60")
+        template = PLAIN.replace("Outputs:", alarm.replace("Threshold: 1", "Threshold: 2, Colour: 1"))
+        self.assertEqual("UPDATE_ROLLBACK_COMPLETE", self.update(template)["StackStatus"])
+        alarms = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        self.assertEqual([1.0], [alarm["Threshold"] for alarm in alarms])
+
+
 class Updates(Stacks):
     def test_a_changed_parameter_keeps_the_data(self):
         outputs = self.create()
