@@ -49,6 +49,24 @@ def apply() -> None:
             "        if _fails_later(reason, template_body):\n"
             "            return _fail_change_set(reason, params, stack, template_body)\n",
         ),
+        # AWS: a stack in review stays what it is, with its id and its other change sets.
+        (
+            "        # Create a placeholder stack in REVIEW_IN_PROGRESS\n        stack_id = (\n",
+            "        review = stack if stack and stack.get('StackStatus') == 'REVIEW_IN_PROGRESS' else None\n"
+            "        stack_id = review['StackId'] if review else (\n",
+        ),
+        (
+            "        _stack_events[stack_id] = []\n        _add_event(",
+            "        if not review:\n            _stack_events[stack_id] = []\n            _add_event(",
+        ),
+        (
+            "            _stacks.pop(stack_name, None)\n            _stack_events.pop(stack_id, None)\n",
+            "            if review:\n"
+            "                _stacks[stack_name] = review\n"
+            "            else:\n"
+            "                _stacks.pop(stack_name, None)\n"
+            "                _stack_events.pop(stack_id, None)\n",
+        ),
         (
             "        return _rejected(caps_error)\n",
             "        sent_error = _check_capabilities(sent, sent, params, macros=False)\n"

@@ -27,6 +27,7 @@ PARAMETERS = {
         "ImportExistingResources",
         "DisableValidation",
     },
+    "DescribeChangeSet": {"ChangeSetName", "StackName", "NextToken"},
     "ExecuteChangeSet": {"ChangeSetName", "StackName", *FAILURE} - {"DisableValidation"},
     "ContinueUpdateRollback": {"StackName", "ResourcesToSkip", "ClientRequestToken"},
     "RollbackStack": {"StackName", "ClientRequestToken", "RetainExceptOnCreate"},

@@ -1,5 +1,4 @@
-"""What CloudFormation tells of creating and updating a stack: which resources are touched, and how each step is called.
-"""
+"""What CloudFormation tells of an operation on a stack: which resources it touches, and what each step is called."""
 
 from ministack.services.cloudformation import stacks
 
@@ -74,7 +73,10 @@ def apply() -> None:
             '"IMPORT_FAILED" if logical_id in imports else f"{status_prefix}_FAILED"',
             '"IMPORT_FAILED" if logical_id in imports else f"{step}_FAILED"',
         ),
-        ('else f"{status_prefix}_COMPLETE"),\n            "LogicalResourceId"', 'else f"{step}_COMPLETE"),\n            "LogicalResourceId"'),
+        (
+            'else f"{status_prefix}_COMPLETE"),\n            "LogicalResourceId"',
+            'else f"{step}_COMPLETE"),\n            "LogicalResourceId"',
+        ),
         (
             """\
         if logical_id not in imports:

@@ -8,13 +8,15 @@ import copy
 
 from ministack.services.cloudformation import provisioners
 
-from . import patching
+from . import patching, stack_deletion
 
 # Without effect here, and known to be: nothing is encrypted, nothing grows old, and an object has no owner but its
 # account.
 WITHOUT_EFFECT = {"AWS::S3::Bucket": {"BucketEncryption", "LifecycleConfiguration", "OwnershipControls"}}
 # Of these, the properties are for somebody else.
 PASSED_ON = ("Custom::", "AWS::CloudFormation::")
+# Stands for every property.
+ALL = object()
 
 
 _create = provisioners._provision_resource
@@ -53,11 +55,16 @@ class Watched(dict):
 
     def __init__(self, properties: dict) -> None:
         super().__init__(properties)
-        self._read: set[str] = set()
-        self._all = False
+        self._read: set = set()
 
     def unread(self, names) -> list[str]:
-        return [] if self._all else sorted(set(names) - self._read)
+        return [] if ALL in self._read else sorted(set(names) - self._read)
+
+    def converted(self, convert) -> "Watched":
+        """The same with other values: what is read there is read here."""
+        other = Watched({name: convert(name, dict.get(self, name)) for name in dict.keys(self)})
+        other._read = self._read
+        return other
 
     def __getitem__(self, name):
         self._read.add(name)
@@ -80,19 +87,19 @@ class Watched(dict):
         return super().setdefault(name, default)
 
     def __iter__(self):
-        self._all = True
+        self._read.add(ALL)
         return super().__iter__()
 
     def keys(self):
-        self._all = True
+        self._read.add(ALL)
         return super().keys()
 
     def values(self):
-        self._all = True
+        self._read.add(ALL)
         return super().values()
 
     def items(self):
-        self._all = True
+        self._read.add(ALL)
         return super().items()
 
     def copy(self) -> dict:
@@ -116,7 +123,11 @@ def provision(original, resource_type: str, logical_id: str, props: dict, stack_
     physical_id, attributes = original(resource_type, logical_id, watched, stack_name)
     unread = watched.unread(props.keys() - WITHOUT_EFFECT.get(resource_type, set()))
     if unread:
-        provisioners._delete_resource(resource_type, physical_id, props, stack_name, logical_id)
+        token = stack_deletion.forced.set(True)
+        try:
+            provisioners._delete_resource(resource_type, physical_id, props, stack_name, logical_id)
+        finally:
+            stack_deletion.forced.reset(token)
         raise ValueError(f"{', '.join(unread)}: the local cloud has no such property of {resource_type}")
     return physical_id, attributes
 

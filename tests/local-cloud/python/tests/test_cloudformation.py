@@ -242,14 +242,22 @@ class Refusals(Stacks):
         self.assert_refused("InvalidChangeSetStatus", execute, ChangeSetName=described["ChangeSetId"])
         self.assertEqual("REVIEW_IN_PROGRESS", self.stack()["StackStatus"])
 
+    def test_a_stack_in_review_stays_the_same(self):
+        broken = STACK.replace("AWS::SQS::Queue", "AWS::Nobody::Knows")
+        failed = self.change_set(broken, "CREATE", self.upload())
+        self.assert_refused("ValidationError", self.change_set, STACK, "CREATE", {})
+        good = self.change_set(STACK, "CREATE", self.upload())
+        self.assertEqual(failed["StackId"], good["StackId"])
+        listed = self.cfn.list_change_sets(StackName=self.NAME)["Summaries"]
+        self.assertEqual(["FAILED", "CREATE_COMPLETE"], [change_set["Status"] for change_set in listed])
+        self.assertEqual(["REVIEW_IN_PROGRESS"], [event["ResourceStatus"] for event in self.events()])
+
     def test_a_role_needs_a_capability(self):
         described = self.change_set(STACK, "CREATE", self.upload(), Capabilities=[])
         self.assertEqual("FAILED", described["Status"])
         self.assertEqual("Requires capabilities : [CAPABILITY_IAM]", described["StatusReason"])
         plain = PLAIN.replace("AWS::SQS::Queue}", "AWS::IAM::Role, Properties: {AssumeRolePolicyDocument: {}}}")
-        self.assert_refused(
-            "InsufficientCapabilitiesException", self.change_set, plain, "CREATE", {}, Capabilities=[]
-        )
+        self.assert_refused("InsufficientCapabilitiesException", self.change_set, plain, "CREATE", {}, Capabilities=[])
 
     def test_an_unknown_type_without_a_transform_is_refused_at_once(self):
         template = PLAIN.replace("Two: {Type: AWS::SQS::Queue}", "Two: {Type: AWS::Nobody::Knows}")
@@ -272,9 +280,7 @@ class Refusals(Stacks):
         )
         self.assertTrue(message.startswith("StackPolicyBody: "), message)
         self.create(PLAIN, Size="60")
-        self.assert_refused(
-            "ValidationError", self.cfn.set_stack_policy, StackName=self.NAME, StackPolicyBody="{}"
-        )
+        self.assert_refused("ValidationError", self.cfn.set_stack_policy, StackName=self.NAME, StackPolicyBody="{}")
         for attribute in ("UpdatePolicy: {}", "CreationPolicy: {}"):
             template = PLAIN.replace("Two: {", f"Two: {{{attribute}, ")
             message = self.assert_refused("ValidationError", self.change_set, template, "UPDATE", {})
@@ -300,12 +306,21 @@ class Properties(Stacks):
     """What nothing is done with is no part of a stack."""
 
     def test_a_property_that_is_not_there_fails_its_resource(self):
-        template = PLAIN.replace("Two: {Type: AWS::SQS::Queue}", "Two: {Type: AWS::SQS::Queue, Properties: {Colour: 1}}")
+        template = PLAIN.replace(
+            "Two: {Type: AWS::SQS::Queue}", "Two: {Type: AWS::SQS::Queue, Properties: {Colour: 1}}"
+        )
         stack = self.run_change_set(template, "CREATE", {})
         self.assertEqual("ROLLBACK_COMPLETE", stack["StackStatus"])
         words = "Colour: the local cloud has no such property of AWS::SQS::Queue"
         self.assertEqual(("CREATE_FAILED", words), self.told("Two")[-1])
         self.assertEqual([], self.client("sqs").list_queues().get("QueueUrls", []))
+
+    def test_a_table_is_no_exception(self):
+        template = STACK.replace("      BillingMode: PAY_PER_REQUEST\n", "      BillingModus: PAY_PER_REQUEST\n")
+        self.assertEqual("ROLLBACK_COMPLETE", self.run_change_set(template, "CREATE", self.upload())["StackStatus"])
+        reasons = [event.get("ResourceStatusReason", "") for event in self.events()]
+        self.assertIn("BillingModus: the local cloud has no such property of AWS::DynamoDB::Table", reasons)
+        self.assertEqual([], self.client("dynamodb").list_tables()["TableNames"])
 
     def test_a_change_that_cannot_be_made_is_undone(self):
         name = self.create()["WorkerName"]
@@ -317,8 +332,8 @@ class Properties(Stacks):
 
     def test_a_refused_change_keeps_what_is_there(self):
         alarm = (
-            "  Alarm: {Type: AWS::CloudWatch::Alarm, Properties: {Namespace: N, MetricName: M, Statistic: Sum, Period: 60, "
-            "EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}}\nOutputs:"
+            "  Alarm: {Type: AWS::CloudWatch::Alarm, Properties: {Namespace: N, MetricName: M, Statistic: Sum, "
+            "Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}}\nOutputs:"
         )
         self.create(PLAIN.replace("Outputs:", alarm), Size="60")
         template = PLAIN.replace("Outputs:", alarm.replace("Threshold: 1", "Threshold: 2, Colour: 1"))
