@@ -305,6 +305,19 @@ class Refusals(Stacks):
 class Properties(Stacks):
     """What nothing is done with is no part of a stack."""
 
+    def test_a_bucket_has_its_tags(self):
+        store = self.create()["StoreName"]
+
+        def tags() -> list[tuple[str, str]]:
+            return [(tag["Key"], tag["Value"]) for tag in self.s3.get_bucket_tagging(Bucket=store)["TagSet"]]
+
+        self.assertEqual([("stage", "dev")], tags())
+        self.update(Stage="prod")
+        self.assertEqual([("stage", "prod")], tags())
+        without = STACK.replace("    Properties:\n      Tags: [{Key: stage, Value: !Ref Stage}]\n", "")
+        self.assertEqual("UPDATE_COMPLETE", self.update(without)["StackStatus"])
+        self.assert_refused("NoSuchTagSet", tags)
+
     def test_a_property_that_is_not_there_fails_its_resource(self):
         template = PLAIN.replace(
             "Two: {Type: AWS::SQS::Queue}", "Two: {Type: AWS::SQS::Queue, Properties: {Colour: 1}}"
@@ -364,9 +377,9 @@ class Updates(Stacks):
             change["ResourceChange"]["LogicalResourceId"]: change["ResourceChange"]["Action"]
             for change in described["Changes"]
         }
-        self.assertEqual({"Worker": "Modify", "OnlyInProd": "Add"}, changes)
+        self.assertEqual({"Worker": "Modify", "Store": "Modify", "OnlyInProd": "Add"}, changes)
         self.update(Stage="prod")
-        self.assertEqual({"Worker", "OnlyInProd"}, self.touched())
+        self.assertEqual({"Worker", "Store", "OnlyInProd"}, self.touched())
         self.assertEqual(["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE"], [status for status, _ in self.told("Worker")])
         created = ["CREATE_IN_PROGRESS", "CREATE_IN_PROGRESS", "CREATE_COMPLETE"]
         self.assertEqual(created, [status for status, _ in self.told("OnlyInProd")])
