@@ -142,7 +142,10 @@ def resolve_parameters(original, template: dict, provided: list[dict], previous:
 
 
 def validate_template(original, template: dict, conditions: dict, params: dict | None = None) -> None:
-    """What a template asks for that nobody would do: the emulator reads past it."""
+    """What a template asks for that nobody would do, and what AWS does not read: the emulator reads past it."""
+    empty = _empty_value(template.get("Resources"), "/Resources")
+    if empty:
+        raise ValueError(f"Template format error: [{empty}] 'null' values are not allowed in templates")
     original(template, conditions, params=params)
     if template.get("Hooks"):
         raise ValueError("Template error: Hooks: the local cloud does not have them")
@@ -156,3 +159,11 @@ def validate_template(original, template: dict, conditions: dict, params: dict |
                 f"Template error: {logical_id}: CreationPolicy: the local cloud has it for "
                 "AWS::CloudFormation::WaitCondition alone"
             )
+
+
+def _empty_value(value, path: str) -> str | None:
+    """Where there is no value in a part of a template."""
+    if value is None:
+        return path
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for name, member in members if (found := _empty_value(member, f"{path}/{name}"))), None)

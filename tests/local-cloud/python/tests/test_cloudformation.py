@@ -264,6 +264,11 @@ class Refusals(Stacks):
         message = self.assert_refused("ValidationError", self.change_set, template, "CREATE", {})
         self.assertIn("[AWS::Nobody::Knows]", message)
 
+    def test_a_template_has_no_empty_values(self):
+        template = PLAIN.replace("Two: {Type: AWS::SQS::Queue}", "Two: {Type: AWS::SQS::Queue, Properties: {Tags: }}")
+        message = self.assert_refused("ValidationError", self.change_set, template, "CREATE", {})
+        self.assertIn("[/Resources/Two/Properties/Tags] 'null' values are not allowed in templates", message)
+
     def test_what_is_not_there_says_so(self):
         role = "arn:aws:iam::123456789012:role/deployer"
         for options, name in (
