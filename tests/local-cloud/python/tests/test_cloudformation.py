@@ -156,6 +156,23 @@ class Creation(Stacks):
             answer = self.functions.invoke(FunctionName=outputs["WorkerName"], Payload=json.dumps(request).encode())
             self.assertEqual(allowed, "AccessDenied" not in answer["Payload"].read().decode(), table)
 
+    def test_who_deploys_needs_the_permissions(self):
+        name = self.create()["WorkerName"]
+        arguments = {"StackName": "other", "ChangeSetName": "set", "ChangeSetType": "CREATE", "TemplateBody": PLAIN}
+        request = {"aws": {"service": "cloudformation", "operation": "create_change_set", "arguments": arguments}}
+
+        def ask() -> dict:
+            answer = self.functions.invoke(FunctionName=name, Payload=json.dumps(request).encode())
+            return json.loads(answer["Payload"].read())
+
+        self.assertEqual("AccessDenied", ask()["error"])
+        role = self.functions.get_function_configuration(FunctionName=name)["Role"].rpartition("/")[2]
+        statement = {"Effect": "Allow", "Action": "cloudformation:CreateChangeSet", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        self.client("iam").put_role_policy(RoleName=role, PolicyName="deploys", PolicyDocument=policy)
+        self.assertIn("answer", ask())
+        self.assertEqual("REVIEW_IN_PROGRESS", self.stack("other")["StackStatus"])
+
     def test_events_tell_of_each_step(self):
         self.create()
         self.assertEqual([("CREATE_IN_PROGRESS", "User Initiated"), ("CREATE_COMPLETE", "")], self.told(self.NAME))
