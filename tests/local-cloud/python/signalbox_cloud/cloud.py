@@ -7,7 +7,9 @@ from ministack import app as emulator
 
 from . import (
     callbacks,
+    changesets,
     choices,
+    cloudformation,
     context,
     control,
     deploy,
@@ -37,6 +39,9 @@ from . import (
     redrive,
     s3,
     sns,
+    stack_deletion,
+    stack_operations,
+    stack_properties,
     stepfunctions,
 )
 
@@ -70,6 +75,11 @@ PARTS = (
     function_urls,
     s3,
     deploy,
+    cloudformation,
+    changesets,
+    stack_operations,
+    stack_properties,
+    stack_deletion,
 )
 
 

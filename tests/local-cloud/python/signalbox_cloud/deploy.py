@@ -1,4 +1,4 @@
-"""Deploying a template as `sam deploy` does, through the emulator's CloudFormation, without leaving the process."""
+"""Deploying a template without leaving the process: packages it as `sam deploy` would, for the same CloudFormation."""
 
 import asyncio
 import copy
@@ -17,7 +17,7 @@ from ministack.core.responses import request_scope
 from ministack.services import cloudformation, s3
 from ministack.services.cloudformation import engine, handlers, provisioners
 
-from . import lambda_service, patching
+from . import lambda_service, patching, stack_deletion
 
 REGION = "us-east-1"
 # Stands for the bucket that `sam package` uploads to. It is in every account, and holds what `package` has made.
@@ -175,9 +175,17 @@ def transform_in_advance(template_key: str) -> None:
 
 
 def remember_transform(transform, template: dict, policy_loader) -> dict:
+    """The transform's result. What it does not take is AWS's message, which the emulator gives to the caller where it
+    gives those of other transforms."""
+    from samtranslator.model.exceptions import InvalidDocumentException
+
     key = hashlib.sha256(json.dumps(template, sort_keys=True, default=str).encode()).hexdigest()
     if key not in _transforms:
-        _transforms[key] = transform(copy.deepcopy(template), {}, policy_loader)
+        try:
+            _transforms[key] = transform(copy.deepcopy(template), {}, policy_loader)
+        except InvalidDocumentException as error:
+            causes = " ".join([error.message, *(cause.message for cause in error.causes)])
+            return engine._TransformFailed(template, f"Transform {engine._SAM_TRANSFORM} failed with: {causes}")
     return copy.deepcopy(_transforms[key])
 
 
@@ -201,7 +209,9 @@ async def deploy(account: str, stack_name: str, template: Path, binaries: Path, 
 
     async with _lock_of(account, stack_name):
         with request_scope(account, REGION):
+            _forget_a_review(stack_name)
             existing = cloudformation._stacks.get(stack_name)
+            # AWS wants a stack deleted whose creation failed; here that is no use to anybody.
             gone = existing is None or existing["StackStatus"] in ("DELETE_COMPLETE", "ROLLBACK_COMPLETE")
             events_before = 0 if gone else len(cloudformation._stack_events[existing["StackId"]])
             response = handlers._create_stack(request) if gone else handlers._update_stack(request)
@@ -220,18 +230,34 @@ async def deploy(account: str, stack_name: str, template: Path, binaries: Path, 
 
 
 async def delete(account: str, stack_name: str) -> None:
-    """Delete a stack and wait until it is gone. Deletion protection is a property of tables that stays with AWS."""
+    """Delete a stack, whatever it holds, and wait until it is gone."""
     async with _lock_of(account, stack_name):
         with request_scope(account, REGION):
             stack = cloudformation._stacks.get(stack_name)
             if stack is None or stack["StackStatus"] == "DELETE_COMPLETE":
                 raise Refused(f"stack: there is no stack {stack_name} in account {account}")
             events_before = len(cloudformation._stack_events[stack["StackId"]])
-            _check(handlers._delete_stack({"StackName": [stack_name]}))
+            token = stack_deletion.forced.set(True)
+            try:
+                _check(handlers._delete_stack({"StackName": [stack_name]}))
+            finally:
+                stack_deletion.forced.reset(token)
             stack["StackStatus"] = "DELETE_IN_PROGRESS"
             await _settle(stack)
             if stack["StackStatus"] != "DELETE_COMPLETE":
                 raise Refused(_failure(stack, events_before))
+
+
+def _forget_a_review(stack_name: str) -> None:
+    """Drop a stack of which there is nothing but a change set that nobody executed."""
+    existing = cloudformation._stacks.get(stack_name)
+    if existing is None or existing["StackStatus"] != "REVIEW_IN_PROGRESS":
+        return
+    del cloudformation._stacks[stack_name]
+    for change_set_id in [
+        key for key, value in cloudformation._change_sets.items() if value["StackId"] == existing["StackId"]
+    ]:
+        del cloudformation._change_sets[change_set_id]
 
 
 def _lock_of(account: str, stack_name: str) -> asyncio.Lock:

@@ -3,7 +3,7 @@
 from ministack.services import dynamodb
 from ministack.services.cloudformation import provisioners
 
-from . import patching
+from . import patching, stack_properties
 
 # Properties with booleans in them.
 SWITCHES = (
@@ -40,7 +40,13 @@ def update(original, physical_id, old_props, new_props, stack_name, logical_id=N
 
 def _with_booleans(props: dict) -> dict:
     """A boolean that comes from a parameter is a string, and the string "false" is true to the emulator."""
-    return {name: _as_boolean(value) if name in SWITCHES else value for name, value in props.items()}
+
+    def convert(name: str, value):
+        return _as_boolean(value) if name in SWITCHES else value
+
+    if isinstance(props, stack_properties.Watched):
+        return props.converted(convert)
+    return {name: convert(name, value) for name, value in props.items()}
 
 
 def _as_boolean(value):

@@ -79,6 +79,8 @@ def pump_output(original, worker, stream, log_queue) -> None:
 
 _gate = threading.Lock()
 _starting: set = set()
+# Processes that work for a function as it was before its update.
+_retired: set = set()
 # Who waits for a process of a function, or for a start: the longest first.
 _waiting: deque[tuple[str, threading.Event]] = deque()
 
@@ -130,6 +132,20 @@ def _hand_over(key: str | None) -> None:
                 return
 
 
+def retire(func_name: str, qualifier: str | None, account: str, region: str) -> None:
+    """Use the processes of a function no more: the idle ones end, the others do when they are given back."""
+    prefix = f"{account}:{region}:{func_name}:"
+    with lambda_runtime._lock:
+        keys = [
+            key
+            for key in lambda_runtime._workers
+            if key.startswith(prefix) and (qualifier is None or key == prefix + qualifier)
+        ]
+        workers = [worker for key in keys for worker in lambda_runtime._workers.pop(key)]
+        _retired.update(worker for worker in workers if worker.in_use)
+    lambda_runtime.kill_workers([worker for worker in workers if not worker.in_use])
+
+
 def release_worker(original, worker) -> None:
     """Give a process back, and keep at most max_idle_workers idle ones: end those that were idle longest."""
     original(worker)
@@ -137,6 +153,12 @@ def release_worker(original, worker) -> None:
         return
     _started(worker)
     _hand_over(getattr(worker, "_pool_key", None))
+    with lambda_runtime._lock:
+        retired = worker in _retired
+        _retired.discard(worker)
+    if retired:
+        threading.Thread(target=lambda_runtime.kill_workers, args=([worker],), daemon=True, name="end-retired").start()
+        return
     with lambda_runtime._lock:
         worker.last_used = time.time()
         idle = [(entry, pool) for pool in lambda_runtime._workers.values() for entry in pool if not entry.in_use]

@@ -14,16 +14,19 @@ import sys
 import termios
 import threading
 import time
+from contextvars import ContextVar
 
 from ministack.core import lambda_runtime
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import lambda_svc
 
-from . import patching, usage
+from . import lambda_pool, patching, usage
 
 # Seconds to wait for the output of a call, if there is no end of it.
 MAX_OUTPUT_WAIT = 0.25
 PR_SET_PDEATHSIG = 1
+
+_executing: ContextVar[bool] = ContextVar("executing", default=False)
 
 
 def apply() -> None:
@@ -259,13 +262,26 @@ def code_sha256(code_zip: bytes):
 
 
 def invalidate_worker(original, func_name: str, qualifier=None, account=None, region=None) -> None:
-    """End the processes of a function in its own account: creating one elsewhere is no reason to end its namesakes."""
-    original(func_name, qualifier, account or get_account_id(), region or get_region())
+    """End the processes of a function in its own account: creating one elsewhere is no reason to end its namesakes.
+
+    AWS: a call that runs when its function is updated or deleted ends with the code that it began with. The emulator
+    ends it with Runtime.ExitError.
+    """
+    account, region = account or get_account_id(), region or get_region()
+    if _executing.get():
+        # The process has failed, and nobody gives it back.
+        original(func_name, qualifier, account, region)
+    else:
+        lambda_pool.retire(func_name, qualifier, account, region)
 
 
 def execute_function(original, func: dict, event: dict) -> dict:
     """Run a function, and count it: AWS bills an invocation whoever makes it, and not one that was throttled."""
-    result = original(func, event)
+    token = _executing.set(True)
+    try:
+        result = original(func, event)
+    finally:
+        _executing.reset(token)
     config = func.get("config") or func
     # Called for another account, the emulator's function calls itself in that account.
     if not result.get("throttle") and not lambda_svc._function_config_scope_mismatch(config):

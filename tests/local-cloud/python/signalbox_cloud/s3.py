@@ -1,13 +1,16 @@
-"""S3: what a caller learns of an object that is not there, and uploads of a length that nobody knows."""
+"""S3: what a caller learns of an object that is not there, uploads of a length that nobody knows, tags in stacks."""
 
 from ministack import app as emulator
 from ministack.services import s3 as upstream
+from ministack.services.cloudformation import provisioners
 
 from . import patching
 
 
 def apply() -> None:
     patching.wrap(upstream, "handle_request", handle_request, "0856144f19e7")
+    patching.wrap(provisioners, "_s3_create", create_bucket, "477b78a3cb15")
+    patching.wrap(provisioners, "_s3_update", update_bucket, "1d4f3f6390bb")
 
 
 async def handle_request(original, method: str, path: str, headers: dict, body: bytes, query_params: dict, **options):
@@ -33,6 +36,27 @@ async def handle_request(original, method: str, path: str, headers: dict, body: 
     if refusal is None:
         return response
     return refusal if method == "GET" else (refusal[0], refusal[1], b"")
+
+
+def create_bucket(original, logical_id: str, props: dict, stack_name: str) -> tuple:
+    """AWS tags the bucket of a stack; the emulator drops its tags."""
+    name, attributes = original(logical_id, props, stack_name)
+    _tag(name, props)
+    return name, attributes
+
+
+def update_bucket(original, physical_id: str, old_props: dict, new_props: dict, stack_name: str) -> tuple:
+    name, attributes = original(physical_id, old_props, new_props, stack_name)
+    _tag(name, new_props)
+    return name, attributes
+
+
+def _tag(bucket: str, props: dict) -> None:
+    tags = provisioners._tag_map(props.get("Tags"))
+    if tags:
+        upstream._bucket_tags[bucket] = tags
+    else:
+        upstream._bucket_tags.pop(bucket, None)
 
 
 def operation(method: str, path: str, query: dict, headers: dict) -> str:
