@@ -36,6 +36,7 @@ pub mod execution;
 pub mod fault;
 mod http;
 pub mod mail;
+pub mod page;
 pub mod progress;
 pub mod queue;
 pub mod seed;

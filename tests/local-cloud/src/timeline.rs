@@ -140,6 +140,28 @@ pub enum Ink {
     Dots,
 }
 
+impl Ink {
+    /// One column of it.
+    pub(crate) fn block(self) -> &'static str {
+        match self {
+            Self::Solid => "█",
+            Self::Light => "░",
+            Self::Medium => "▒",
+            Self::Dots => "·",
+        }
+    }
+
+    /// Its name, for a style sheet.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Solid => "solid",
+            Self::Light => "light",
+            Self::Medium => "medium",
+            Self::Dots => "dots",
+        }
+    }
+}
+
 /// What a colour says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
@@ -152,7 +174,16 @@ pub enum Tone {
 }
 
 impl Tone {
-    fn painted(self, paint: Paint, text: &str) -> String {
+    /// Its name, for a style sheet.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Held => "held",
+            Self::Bad => "bad",
+        }
+    }
+
+    pub(crate) fn painted(self, paint: Paint, text: &str) -> String {
         match self {
             Self::Good => paint.green(text),
             Self::Held => paint.yellow(text),
@@ -164,9 +195,9 @@ impl Tone {
 /// The narrowest and the widest that the bars' column gets.
 const BARS: (usize, usize) = (16, 48);
 
-/// Draws the rows, in lines of at most `width` columns where that is possible.
+/// The lines of a chart of these rows.
 #[must_use]
-pub fn render(rows: &[Row], width: usize, paint: Paint) -> String {
+pub fn lines(rows: &[Row]) -> Vec<Line> {
     let line = |row: &Row| Line {
         name: row.name.clone(),
         spans: vec![Span {
@@ -178,8 +209,32 @@ pub fn render(rows: &[Row], width: usize, paint: Paint) -> String {
         text: row.outcome.text(),
         tone: row.outcome.tone(),
     };
-    draw(&rows.iter().map(line).collect::<Vec<_>>(), "", width, paint)
+    rows.iter().map(line).collect()
 }
+
+/// When the last bar ends; not nothing.
+pub(crate) fn total(lines: &[Line]) -> Duration {
+    let ends = lines.iter().flat_map(|line| &line.spans).map(|span| span.to);
+    ends.max().unwrap_or_default().max(Duration::from_millis(100))
+}
+
+/// Some times at even distances, from zero to the end.
+pub(crate) fn ticks(total: Duration) -> impl Iterator<Item = Duration> {
+    const MOST: u128 = 5;
+    let millis = total.as_millis();
+    let step = STEPS.into_iter().find(|step| millis / u128::from(*step) <= MOST);
+    let step = step.unwrap_or(LONGEST_STEP);
+    let last = u64::try_from(millis).unwrap_or(u64::MAX);
+    (0..=last / step).map(move |tick| Duration::from_millis(tick * step))
+}
+
+/// Distances between times on an axis, in milliseconds,
+const STEPS: [u64; 15] = [
+    100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000, 1_800_000,
+];
+
+/// and the one for what is longer than these are for.
+const LONGEST_STEP: u64 = 3_600_000;
 
 /// Draws the lines, with a heading over their texts, in at most `width` columns where that is possible.
 #[must_use]
@@ -188,13 +243,7 @@ pub fn draw(lines: &[Line], heading: &str, width: usize, paint: Paint) -> String
     let names = widest(&mut lines.iter().map(|line| line.name.chars().count()));
     let texts = widest(&mut lines.iter().map(|line| line.text.chars().count())).max(heading.chars().count());
     let bars = width.saturating_sub(2 + names + 2 + 2 + texts).clamp(BARS.0, BARS.1);
-    let total = lines
-        .iter()
-        .flat_map(|line| &line.spans)
-        .map(|span| span.to)
-        .max()
-        .unwrap_or_default()
-        .max(Duration::from_millis(100));
+    let total = total(lines);
 
     let mut text = String::new();
     let axis = format!("{:<bars$}  {heading}", axis(total, bars));
@@ -213,10 +262,6 @@ pub fn draw(lines: &[Line], heading: &str, width: usize, paint: Paint) -> String
 
 /// Seconds at even distances, each above its column.
 fn axis(total: Duration, columns: usize) -> String {
-    const STEPS: [u64; 15] = [
-        100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000,
-        1_800_000,
-    ];
     let column = |millis: u64| eighths(Duration::from_millis(millis), total, columns) / 8;
     let label = |millis: u64, step: u64| match step {
         ..1000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
@@ -224,7 +269,7 @@ fn axis(total: Duration, columns: usize) -> String {
     };
     let end = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
     let fits = |step: &u64| column(*step) >= label(end, *step).len() + 2;
-    let step = STEPS.into_iter().find(fits).unwrap_or(3_600_000);
+    let step = STEPS.into_iter().find(fits).unwrap_or(LONGEST_STEP);
     let mut line = String::new();
     for millis in (0..).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
         let (at, label) = (column(millis), label(millis, step));
@@ -286,6 +331,10 @@ mod tests {
             to: Duration::from_millis(to),
             outcome,
         }
+    }
+
+    fn render(rows: &[Row], width: usize, paint: Paint) -> String {
+        draw(&super::lines(rows), "", width, paint)
     }
 
     fn refused(by: &str) -> Outcome {
@@ -406,6 +455,18 @@ mod tests {
             bare = bare.replace(code, "");
         }
         assert_eq!(bare, render(&rows, 60, Paint::Plain));
+    }
+
+    #[test]
+    fn a_page_has_a_few_ticks_of_any_length() {
+        let millis = |total: u64| {
+            ticks(Duration::from_millis(total))
+                .map(|tick| tick.as_millis())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(millis(400), [0, 100, 200, 300, 400]);
+        assert_eq!(millis(11_000), [0, 2000, 4000, 6000, 8000, 10_000]);
+        assert_eq!(millis(10 * 3_600_000).len(), 11);
     }
 
     #[test]

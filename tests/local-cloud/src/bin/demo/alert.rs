@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use local_cloud::{
-    Account, Deployed, Error, Mail, Progress, seed,
-    terminal::{Paint, say},
-    wait,
-};
+use local_cloud::page::Part;
+use local_cloud::{Account, Deployed, Error, Mail, Progress, seed, wait};
 
-use crate::{heading, tell};
+use crate::Told;
 
 /// How long a mail may take.
 const MAILED_WITHIN: Duration = Duration::from_secs(30);
@@ -35,24 +32,17 @@ pub(crate) async fn one_failure(account: &Account, example: &Deployed, progress:
     Ok(mail)
 }
 
-/// Shows the mail. Whether it says where the run failed.
-pub(crate) fn show(mail: &Mail, paint: Paint) -> bool {
-    heading(
-        "In words: a run of orders-booking fails in a branch of a Parallel, inside a Map",
-        paint,
-    );
-    let line = |text: &str| say(&format!("  {} {text}", paint.faint("│")));
-    line(&format!("To: {}", mail.endpoint));
-    line(&format!("Subject: {}", paint.bold(&mail.subject)));
-    line("");
-    for text in mail.body.lines() {
-        line(text);
-    }
-    say("");
+/// Tells of the mail: whether it says where the run failed.
+pub(crate) fn tell(mail: &Mail) -> Told {
+    let mut told = Told::about("In words: a run of orders-booking fails in a branch of a Parallel, inside a Map");
+    told.add(Part::Mail {
+        to: mail.endpoint.clone(),
+        subject: mail.subject.clone(),
+        body: mail.body.clone(),
+    });
     let in_one_line = mail.body.split_whitespace().collect::<Vec<_>>().join(" ");
-    let good = mail.subject.contains(FAILS) && in_one_line.contains("Map \"Orders\"[2] / Parallel \"Book\"#1");
-    if !good {
-        tell("This is not what an alert is for: it should say which order, which branch and which state.");
+    if !mail.subject.contains(FAILS) || !in_one_line.contains("Map \"Orders\"[2] / Parallel \"Book\"#1") {
+        told.fault("This is not what an alert is for: it should say which order, which branch and which state.");
     }
-    good
+    told
 }

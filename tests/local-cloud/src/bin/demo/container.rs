@@ -3,17 +3,16 @@
 
 use std::time::Duration;
 
+use local_cloud::page::{Chart, Part};
+use local_cloud::timeline::{Ink, Line, Span, Tone};
 use local_cloud::{
     Account, Deployed, Error, Progress,
     container::{self, Stage},
-    seed,
-    terminal::{self, Paint, say},
-    timeline::{self, Ink, Line, Span, Tone},
-    wait,
+    seed, wait,
 };
 use serde_json::Value;
 
-use crate::{heading, tell};
+use crate::Told;
 
 /// How long a container may take to start.
 const STARTED_WITHIN: Duration = Duration::from_secs(30);
@@ -78,30 +77,25 @@ async fn working_task(account: &Account) -> Result<String, Error> {
     .await
 }
 
-/// Shows the runs. Whether each of them had its container's value, and the one that was interrupted had it at last.
-pub(crate) fn show(stages: &[Stage], paint: Paint) -> bool {
-    heading(
-        "From a container: three runs of nightly-etl get a value from a shell script",
-        paint,
-    );
-    say(&timeline::draw(
-        &lines(stages),
-        "told in  total",
-        terminal::width(),
-        paint,
-    ));
-    say(&format!(
-        "  {} starts, or waits for the retry   {} works\n",
-        paint.yellow("░"),
-        paint.green("█")
-    ));
+/// Tells of the runs: whether each of them had its container's value, and the one that was interrupted had it at last.
+pub(crate) fn tell(stages: &[Stage]) -> Told {
+    let mut told = Told::about("From a container: three runs of nightly-etl get a value from a shell script");
+    told.add(Part::Chart(Chart {
+        heading: "told in  total".to_owned(),
+        lines: lines(stages),
+        legend: vec![
+            (Ink::Light, Tone::Held, "starts, or waits for the retry"),
+            (Ink::Solid, Tone::Good, "works"),
+            (Ink::Solid, Tone::Bad, "is interrupted"),
+        ],
+    }));
     if let Some(fault) = stages.iter().find_map(fault) {
-        tell(&format!("This is not what the relay is for: {fault}."));
-        return false;
+        told.fault(&format!("This is not what the relay is for: {fault}."));
+        return told;
     }
     let millis = |stage: &Stage| stage.told_in().unwrap_or_default().as_millis();
     let (least, most) = (stages.iter().map(millis).min(), stages.iter().map(millis).max());
-    tell(&format!(
+    told.say(&format!(
         "The container has no SDK and no permission, and knows nothing of pipelines: there is a URL in its environment, and \
          it puts a file there with curl. That of etl-2 needs not even that, and prints a line. The states had their values \
          {} to {} ms after the containers had exited; on AWS, ECS takes some seconds to say that they have. What etl-1 goes \
@@ -110,13 +104,13 @@ pub(crate) fn show(stages: &[Stage], paint: Paint) -> bool {
         most.unwrap_or_default()
     ));
     if let Some(result) = stages.first().and_then(|stage| stage.result.as_ref()) {
-        say(&format!("    Result {result}"));
+        told.add(Part::row("Result", result.to_string()));
     }
-    tell(&format!(
+    told.say(&format!(
         "The container of {INTERRUPTED} was taken away in the middle of its work, as Spot does. Its state failed with \
          {ERROR}; the pipeline's Retry waited for 5 s, and a second container did the work from the beginning."
     ));
-    true
+    told
 }
 
 /// What was not as it should be with a run, in a sentence.

@@ -7,6 +7,7 @@ mod resume;
 
 use std::{
     env,
+    path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -14,12 +15,14 @@ use std::{
 use local_cloud::{
     Account, Cloud, Deployed, Error, Execution, Mail, Options, Progress,
     container::Stage,
+    page::{self, Chart, Part},
     progress::seconds,
     queue::{self, HandOver, Turn},
     seed,
     terminal::{self, Paint, say},
-    timeline::{self, Ink, Line, Outcome, Row, Span, Tone},
+    timeline::{self, Ink, Line, Outcome, Span, Tone},
     wait,
+    workspace::Workspace,
 };
 use serde_json::json;
 
@@ -32,7 +35,11 @@ Runs the fleet on an AWS emulator on this machine. Three runs of one pipeline st
 one through; eight runs of two pipelines ask for one lock, and take turns; three runs get a value from a container that
 knows nothing of them, and one of the containers is interrupted; one run of another pipeline fails, and the mail that says
 where is shown; one more fails by a slip in its input, and goes on with that corrected. Exits with 1 if it is not so.
+The same is then in target/demo/report.html, for a browser.
 No AWS account, no docker; the first time it installs the emulator under target/.";
+
+/// What it is about.
+const TITLE: &str = "Signalbox: runs kept apart, runs in turn, a container's value, a failure in words, and its resume";
 
 /// How long a run may take to ask for the lock, or to be given it.
 const NEXT_WITHIN: Duration = Duration::from_secs(30);
@@ -74,8 +81,7 @@ async fn demo() -> Result<bool, Error> {
     let paint = Paint::for_stdout();
     let progress = Progress::steps();
     say("");
-    say(&paint
-        .bold("Signalbox: runs kept apart, runs in turn, a container's value, a failure in words, and its resume"));
+    say(&paint.bold(TITLE));
     say("");
     let cloud = Cloud::start(Options {
         port: None,
@@ -91,18 +97,67 @@ async fn demo() -> Result<bool, Error> {
         mail,
         story,
     } = all?;
-    let rows = timeline::rows(&runs);
-    let guarded = show_guard(&runs, &rows, paint);
-    let in_turn = show_lock(&turns, paint);
-    let handed_back = container::show(&stages, paint);
-    let announced = alert::show(&mail, paint);
-    let resumed = resume::show(&story, paint);
-    let good = guarded && in_turn && handed_back && announced && resumed;
+    let told = [
+        tell_of_guard(&runs),
+        tell_of_lock(&turns),
+        container::tell(&stages),
+        alert::tell(&mail),
+        resume::tell(&story),
+    ];
+    let parts: Vec<Part> = told.iter().flat_map(|told| told.parts.clone()).collect();
+    for part in &parts {
+        part.say(paint);
+    }
+    let good = told.iter().all(|told| told.good);
     if !good {
         cloud.keep_state();
     }
-    show_ways_on(begun.elapsed(), paint);
+    let report = write_report(&parts).await?;
+    show_ways_on(&report, begun.elapsed(), paint);
     Ok(good)
+}
+
+/// Writes the same as a page: where it is.
+async fn write_report(parts: &[Part]) -> Result<PathBuf, Error> {
+    let folder = Workspace::find().await?.target.join("demo");
+    let file = folder.join("report.html");
+    let write = || {
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(&file, page::html(TITLE, parts))
+    };
+    write().map_err(|error| Error::Unexpected {
+        from: file.display().to_string(),
+        reason: error.to_string(),
+    })?;
+    Ok(file)
+}
+
+/// What is told of one thing that the fleet does, and whether it did it.
+struct Told {
+    parts: Vec<Part>,
+    good: bool,
+}
+
+impl Told {
+    fn about(heading: &str) -> Self {
+        Self {
+            parts: vec![Part::Heading(heading.to_owned())],
+            good: true,
+        }
+    }
+
+    fn add(&mut self, part: Part) {
+        self.parts.push(part);
+    }
+
+    fn say(&mut self, text: &str) {
+        self.add(Part::Text(text.to_owned()));
+    }
+
+    fn fault(&mut self, text: &str) {
+        self.say(text);
+        self.good = false;
+    }
 }
 
 /// What is shown.
@@ -222,71 +277,70 @@ async fn turn_until(
     .await
 }
 
-/// Shows what became of the three runs. Whether the guard let one through, and refused all the others.
-fn show_guard(runs: &[Execution], rows: &[Row], paint: Paint) -> bool {
-    let width = terminal::width();
-    heading("One run at a time: three runs of orders-nightly start at once", paint);
-    say(&timeline::render(rows, width, paint));
+/// Tells what became of the three runs: whether the guard let one through, and refused all the others.
+fn tell_of_guard(runs: &[Execution]) -> Told {
+    let rows = timeline::rows(runs);
+    let mut told = Told::about("One run at a time: three runs of orders-nightly start at once");
+    told.add(Part::Chart(Chart {
+        heading: String::new(),
+        lines: timeline::lines(&rows),
+        legend: Vec::new(),
+    }));
     let (through, others): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.outcome == Outcome::WentThrough);
     let refused = others.iter().all(|row| matches!(row.outcome, Outcome::Refused { .. }));
-    let one = through.first().filter(|_| through.len() == 1 && refused);
-    match one {
-        Some(one) => tell(&format!(
+    match through.first().filter(|_| through.len() == 1 && refused) {
+        Some(one) => told.say(&format!(
             "The pipeline's first state asks the guard. It let {} through, and refused the {} that would have \
              overlapped, before any of their work began. What the console shows for one of them:",
             one.name,
             others.len()
         )),
-        None => tell("This is not what the guard is for: one run should have gone through, the others been refused."),
-    }
-    if let Some((run, error)) = runs.iter().find_map(|run| Some((run, run.error.as_deref()?))) {
-        let cause = run.cause_message().unwrap_or_default();
-        for (name, text) in [("Error", error), ("Cause", &cause)] {
-            for (at, line) in terminal::wrap(text, width - 11).iter().enumerate() {
-                say(&format!("    {:<7}{line}", if at == 0 { name } else { "" }));
-            }
+        None => {
+            told.fault("This is not what the guard is for: one run should have gone through, the others been refused.");
         }
     }
-    one.is_some()
+    if let Some((run, error)) = runs.iter().find_map(|run| Some((run, run.error.clone()?))) {
+        let cause = run.cause_message().unwrap_or_default();
+        let rows = [("Error", error), ("Cause", cause)];
+        told.add(Part::Rows(
+            rows.map(|(name, text)| (name.to_owned(), vec![text])).into(),
+        ));
+    }
+    told
 }
 
-/// Shows the eight runs. Whether they took turns, in order.
-fn show_lock(turns: &[Turn], paint: Paint) -> bool {
-    heading(
-        "In order: eight runs of two pipelines ask for the lock \"warehouse\"",
-        paint,
-    );
-    say(&timeline::draw(
-        &lines(turns),
-        "waited  fence",
-        terminal::width(),
-        paint,
-    ));
-    say(&format!(
-        "  {} waits   {} has the lock\n",
-        paint.yellow("░"),
-        paint.green("█")
-    ));
+/// Tells of the eight runs: whether they took turns, in order.
+fn tell_of_lock(turns: &[Turn]) -> Told {
+    let mut told = Told::about("In order: eight runs of two pipelines ask for the lock \"warehouse\"");
+    told.add(Part::Chart(Chart {
+        heading: "waited  fence".to_owned(),
+        lines: lines(turns),
+        legend: vec![
+            (Ink::Light, Tone::Held, "waits"),
+            (Ink::Solid, Tone::Good, "has the lock"),
+            (Ink::Solid, Tone::Bad, "is stopped with it"),
+        ],
+    }));
     let fault = queue::fault(turns).or_else(|| {
         let stopped = turns.iter().find(|turn| turn.stopped);
         (stopped.map(|turn| turn.name.as_str()) != Some(STOPPED)).then(|| format!("{STOPPED} was not stopped"))
     });
     if let Some(fault) = fault {
-        tell(&format!("This is not what a lock is for: {fault}."));
-        return false;
+        told.fault(&format!("This is not what a lock is for: {fault}."));
+        return told;
     }
     let mut overs = queue::hand_overs(turns);
     let by_event: Vec<HandOver> = overs.extract_if(.., |over| over.from.stopped).collect();
     overs.sort_by_key(|over| over.took);
     let millis = |over: Option<&HandOver>| over.map_or(0, |over| over.took.as_millis());
-    tell(&format!(
+    told.say(&format!(
         "They were served in the order in which they had asked, never two at once. Whoever gives the lock back hands it to \
          the next one: that took {} ms in the middle, and {} ms at most.",
         millis(overs.get(overs.len() / 2)),
         millis(overs.last())
     ));
     for over in &by_event {
-        tell(&format!(
+        told.say(&format!(
             "{} was stopped while it had the lock, and gave nothing back. The event of its end did: {} had the lock {} ms \
              later. The fence, which is higher with every turn, tells what a stopped run may still write from what its \
              successor writes.",
@@ -295,8 +349,8 @@ fn show_lock(turns: &[Turn], paint: Paint) -> bool {
             over.took.as_millis()
         ));
     }
-    tell("A run that waits does nothing: no polling, no state transitions, for up to a year.");
-    true
+    told.say("A run that waits does nothing: no polling, no state transitions, for up to a year.");
+    told
 }
 
 fn lines(turns: &[Turn]) -> Vec<Line> {
@@ -326,7 +380,7 @@ fn lines(turns: &[Turn]) -> Vec<Line> {
     queue::in_order(turns).into_iter().map(line).collect()
 }
 
-fn show_ways_on(took: Duration, paint: Paint) {
+fn show_ways_on(report: &Path, took: Duration, paint: Paint) {
     say("");
     for (command, what) in [
         ("cargo cloud", "keeps such a cloud up, for the AWS CLI and cargo lambda"),
@@ -338,20 +392,6 @@ fn show_ways_on(took: Duration, paint: Paint) {
     ] {
         say(&format!("  {}{what}", paint.bold(&format!("{command:<14}"))));
     }
-    say(&format!("\n  Total time: {}.\n", seconds(took)));
-}
-
-fn heading(text: &str, paint: Paint) {
-    say("");
-    for line in terminal::wrap(text, terminal::width()) {
-        say(&paint.bold(&line));
-    }
-    say("");
-}
-
-/// A paragraph, as wide as reads well.
-fn tell(text: &str) {
-    for line in terminal::wrap(text, terminal::width().min(100) - 2) {
-        say(&format!("  {line}"));
-    }
+    say(&format!("\n  The same as a page: {}", report.display()));
+    say(&format!("  Total time: {}.\n", seconds(took)));
 }

@@ -5,15 +5,13 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use aws_smithy_types::error::display::DisplayErrorContext;
-use local_cloud::{
-    Account, Deployed, Error, Execution, Progress, seed,
-    terminal::{self, Paint, say},
-    timeline::{self, Ink, Line, Span, Tone},
-    visits::{self, Visit},
-};
+use local_cloud::page::{Chart, Part};
+use local_cloud::timeline::{Ink, Line, Span, Tone};
+use local_cloud::visits::{self, Visit};
+use local_cloud::{Account, Deployed, Error, Execution, Progress, seed};
 use serde_json::{Value, json};
 
-use crate::{heading, tell};
+use crate::Told;
 
 /// What became of both runs.
 #[derive(Debug)]
@@ -90,49 +88,45 @@ async fn postings(account: &Account, example: &Deployed) -> Result<BTreeMap<Stri
     Ok(items.collect())
 }
 
-/// Shows the plan, and both runs. Whether nothing was done twice, and all was done.
-pub(crate) fn show(story: &Story, paint: Paint) -> bool {
-    heading(
-        "From where it failed: a run of month-end goes on with its input corrected",
-        paint,
-    );
-    tell(
+/// Tells of the plan, and of both runs: whether nothing was done twice, and all was done.
+pub(crate) fn tell(story: &Story) -> Told {
+    let mut told = Told::about("From where it failed: a run of month-end goes on with its input corrected");
+    told.say(
         "Invoice 1004 is for \"anna\", and there is only an \"ana\". What is asked, and the plan; nothing is changed by it:",
     );
-    say("");
-    show_plan(story, paint);
-    say("");
-    tell(&format!(
+    told.add(Part::Rows(plan(story)));
+    told.say(&format!(
         "Applied, it is a run of a second state machine, {}, which begins with the data that is kept. Both runs, one after \
          the other:",
         story.plan["cloneName"].as_str().unwrap_or("without a name")
     ));
-    say("");
-    say(&timeline::draw(&lines(story), "", terminal::width(), paint));
-    say(&format!(
-        "  {} runs   {} fails   {} kept: it is not run again\n",
-        paint.green("█"),
-        paint.red("▒"),
-        paint.green("·")
-    ));
+    told.add(Part::Chart(Chart {
+        heading: String::new(),
+        lines: lines(story),
+        legend: vec![
+            (Ink::Solid, Tone::Good, "runs"),
+            (Ink::Medium, Tone::Bad, "fails"),
+            (Ink::Dots, Tone::Good, "kept: it is not run again"),
+        ],
+    }));
     if let Some(fault) = fault(story) {
-        tell(&format!("This is not what a resume is for: {fault}."));
-        return false;
+        told.fault(&format!("This is not what a resume is for: {fault}."));
+        return told;
     }
     let before = story.postings[0].values().sum::<u64>();
     let after = story.postings[1].values().sum::<u64>();
-    tell(&format!(
+    told.say(&format!(
         "The ledger counts what is posted: {before} times by the run that failed, {after} times after the resume, once for \
          each invoice and once for the assets. The lock \"ledger\" was lost when the run failed, and taken again before \
          anything was posted. What the pipeline gives, as if it had never failed:"
     ));
     if let Some(output) = &story.runs[1].output {
-        say(&format!("    Output {output}"));
+        told.add(Part::row("Output", output.to_string()));
     }
-    true
+    told
 }
 
-fn show_plan(story: &Story, paint: Paint) {
+fn plan(story: &Story) -> Vec<(String, Vec<String>)> {
     let plan = &story.plan;
     let texts = |list: &Value, field: Option<&str>| {
         let each = list.as_array().into_iter().flatten();
@@ -142,9 +136,8 @@ fn show_plan(story: &Story, paint: Paint) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut codes = texts(&plan["warnings"], Some("code"));
     codes.dedup();
-    let request = story.request.to_string();
     let rows = [
-        ("request", vec![request]),
+        ("request", vec![story.request.to_string()]),
         (
             "failed",
             vec![
@@ -162,34 +155,25 @@ fn show_plan(story: &Story, paint: Paint) {
         ("taken again", texts(&plan["holds"], Some("lock"))),
         ("warnings", vec![codes.join(", ")]),
     ];
-    for (name, texts) in rows {
-        let texts = if texts.is_empty() {
-            vec!["nothing".to_owned()]
-        } else {
-            texts
-        };
-        let lines = texts
-            .iter()
-            .flat_map(|text| terminal::wrap(text, terminal::width() - 18));
-        for (at, line) in lines.enumerate() {
-            let name = if at == 0 { name } else { "" };
-            say(&format!("    {}  {line}", paint.faint(&format!("{name:<12}"))));
-        }
-    }
+    let or_nothing = |texts: Vec<String>| match texts.is_empty() {
+        true => vec!["nothing".to_owned()],
+        false => texts,
+    };
+    rows.map(|(name, texts)| (name.to_owned(), or_nothing(texts))).into()
 }
 
-/// A part of the pipeline's work.
-struct Part {
+/// A piece of the pipeline's work.
+struct Piece {
     name: String,
     /// The state that does it, in which iteration.
     state: &'static str,
     iteration: Option<i32>,
-    /// The state before it, where the part begins.
+    /// The state before it, where the piece begins.
     begins: Option<&'static str>,
 }
 
-fn parts() -> Vec<Part> {
-    let part = |name: &str, state, iteration, begins| Part {
+fn pieces() -> Vec<Piece> {
+    let piece = |name: &str, state, iteration, begins| Piece {
         name: name.to_owned(),
         state,
         iteration,
@@ -199,28 +183,28 @@ fn parts() -> Vec<Part> {
     let invoices = input["invoices"].as_array().into_iter().flatten();
     let invoices = (0..).zip(invoices).map(|(index, invoice)| {
         let name = format!("invoice {}", invoice["invoice"].as_str().unwrap_or_default());
-        part(&name, "Post", Some(index), Some("Ask the bank"))
+        piece(&name, "Post", Some(index), Some("Ask the bank"))
     });
-    let mut parts = vec![
-        part("lock taken", "Take the ledger", None, None),
-        part("accounts", "Open the accounts", None, None),
-        part("assets", "Write off the assets", None, None),
+    let mut pieces = vec![
+        piece("lock taken", "Take the ledger", None, None),
+        piece("accounts", "Open the accounts", None, None),
+        piece("assets", "Write off the assets", None, None),
     ];
-    parts.extend(invoices);
-    parts.push(part("lock given back", "Give the ledger back", None, None));
-    parts
+    pieces.extend(invoices);
+    pieces.push(piece("lock given back", "Give the ledger back", None, None));
+    pieces
 }
 
-/// What a part did in a run: from when to when, and whether it came to its end.
-fn done(part: &Part, visits: &[Visit]) -> Option<(i64, i64, bool)> {
+/// What a piece did in a run: from when to when, and whether it came to its end.
+fn done(piece: &Piece, visits: &[Visit]) -> Option<(i64, i64, bool)> {
     // A copy of a state is named like it, with more behind.
     let is = |visit: &Visit, state: &str| {
         let rest = visit.state.strip_prefix(state);
-        visit.iteration == part.iteration && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" (again"))
+        visit.iteration == piece.iteration && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" (again"))
     };
     let of = |state: &str| visits.iter().find(|visit| is(visit, state));
-    let begins = part.begins.and_then(of);
-    let does = of(part.state);
+    let begins = piece.begins.and_then(of);
+    let does = of(piece.state);
     let (first, last) = (begins.or(does)?, does.or(begins)?);
     Some((first.from, last.to, does.is_some_and(|visit| visit.left)))
 }
@@ -234,8 +218,8 @@ fn lines(story: &Story) -> Vec<Line> {
         second.iter().map(|visit| visit.from).min().unwrap_or_default(),
         second.iter().map(|visit| visit.to).max().unwrap_or_default(),
     );
-    let line = |part: Part| {
-        let [first, again] = story.visits.each_ref().map(|visits| done(&part, visits));
+    let line = |piece: Piece| {
+        let [first, again] = story.visits.each_ref().map(|visits| done(&piece, visits));
         let ran = |(from, to, well): (i64, i64, bool)| Span {
             from: since(from),
             to: since(to),
@@ -256,13 +240,13 @@ fn lines(story: &Story) -> Vec<Line> {
             _ => ("not done", Tone::Bad),
         };
         Line {
-            name: part.name,
+            name: piece.name,
             spans: first.map(ran).into_iter().chain(again.map(ran)).chain(kept).collect(),
             text: text.to_owned(),
             tone,
         }
     };
-    parts().into_iter().map(line).collect()
+    pieces().into_iter().map(line).collect()
 }
 
 /// What was not as it should be, in a sentence.
