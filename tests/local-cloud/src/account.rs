@@ -109,6 +109,18 @@ impl Account {
         &self.name
     }
 
+    /// What the AWS CLI, the SDKs, `sam` and `cargo lambda` find it by.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 5] {
+        [
+            ("AWS_ENDPOINT_URL", self.cloud.endpoint().to_owned()),
+            ("AWS_ACCESS_KEY_ID", self.id.clone()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", REGION.to_owned()),
+        ]
+    }
+
     /// The local cloud that it is in.
     #[must_use]
     pub fn cloud(&self) -> &Cloud {

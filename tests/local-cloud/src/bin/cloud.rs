@@ -4,7 +4,6 @@ use std::{env, fs, process::ExitCode};
 
 use local_cloud::{
     Account, Cloud, Error, Execution, Options, Progress,
-    cloud::REGION,
     seed::{self, Seeds},
     terminal::{self, Paint, say},
 };
@@ -129,7 +128,7 @@ async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
     }
 
     heading("For the AWS CLI, the SDKs and cargo lambda, in another terminal");
-    for (name, value) in exports(account.id(), endpoint) {
+    for (name, value) in account.environment() {
         say(&format!("  export {name}={value}"));
     }
     heading("Then, for example");
@@ -176,16 +175,6 @@ async fn introduce(account: &Account, seeds: &Seeds) -> Result<(), Error> {
         log(account.cloud())
     ));
     Ok(())
-}
-
-fn exports(account: &str, endpoint: &str) -> [(&'static str, String); 5] {
-    [
-        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
-        ("AWS_ACCESS_KEY_ID", account.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-        ("AWS_REGION", REGION.to_owned()),
-        ("AWS_DEFAULT_REGION", REGION.to_owned()),
-    ]
 }
 
 /// Most executions that are named; of more of a kind it is said how many there are.
