@@ -63,7 +63,12 @@ async fn go(extent: Extent, names: &[String]) -> Result<bool, Box<dyn std::error
     cases.retain(|case| names.is_empty() || names.contains(&case.name));
     #[allow(clippy::disallowed_methods, reason = "says how long it took, decides nothing")]
     let began = Instant::now();
-    let rows = prove(&resumes, &cases, extent).await;
+    let rows = prove(&resumes, &cases, extent, |over, all| {
+        if over % 200 == 0 {
+            eprintln!("{over} of {all} trials");
+        }
+    })
+    .await;
     let took = began.elapsed();
     println!(
         "{:<28} {:>6} {:>6} {:>6} {:>6} {:>7} {:>7} {:>8} {:>7}",

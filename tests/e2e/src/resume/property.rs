@@ -90,8 +90,8 @@ struct Subject<'c> {
     reference: Reference,
 }
 
-/// Tries all cases: a row for each, in their order.
-pub async fn prove(resumes: &Resumes, cases: &[Case], extent: Extent) -> Vec<Row> {
+/// Tries all cases: a row for each, in their order. `told`: how many trials are over, of how many.
+pub async fn prove(resumes: &Resumes, cases: &[Case], extent: Extent, told: impl Fn(usize, usize)) -> Vec<Row> {
     let mut rows: Vec<Row> = cases
         .iter()
         .map(|case| Row {
@@ -120,6 +120,8 @@ pub async fn prove(resumes: &Resumes, cases: &[Case], extent: Extent) -> Vec<Row
         };
         trials.into_iter().map(move |trial| (*row, trial))
     });
+    let trials: Vec<_> = trials.collect();
+    let (mut over, all) = (0, trials.len());
     let mut trials = stream::iter(trials)
         .map(async |(row, trial)| {
             #[allow(clippy::disallowed_methods, reason = "says how long it took, decides nothing")]
@@ -130,6 +132,8 @@ pub async fn prove(resumes: &Resumes, cases: &[Case], extent: Extent) -> Vec<Row
         .buffer_unordered(AT_ONCE);
     while let Some((row, trial, came, took)) = trials.next().await {
         rows[row].note(&trial, came, took);
+        over += 1;
+        told(over, all);
     }
     rows
 }

@@ -10,7 +10,7 @@ use crate::Tested;
 async fn a_resumed_run_ends_as_one_that_never_failed_and_does_nothing_twice() -> Tested {
     let resumes = Resumes::deploy("property").await?;
     let cases = Case::all(&resumes.fleet)?;
-    let rows = prove(&resumes, &cases, Extent::Sample).await;
+    let rows = prove(&resumes, &cases, Extent::Sample, |_, _| {}).await;
     let broken: Vec<&str> = rows
         .iter()
         .flat_map(|row| row.broken.iter().map(String::as_str))
