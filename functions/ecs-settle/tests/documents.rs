@@ -259,6 +259,7 @@ fn the_queue_is_the_templates() {
     let alarm = resource("EcsSweepAlarm");
     says(alarm, "Period: 300");
     says(alarm, "EvaluationPeriods: 2");
-    says(alarm, "{Name: outcome, Value: swept}");
+    says(alarm, "MetricName: Sweeps");
+    says(alarm, "{Name: FunctionName, Value: !Ref EcsSettleFunction}");
     says(SEMANTICS, "an alarm after 10 minutes without a sweep");
 }

@@ -260,7 +260,9 @@ where
         if resume.clone.is_some() {
             return Ok(Done::Otherwise);
         }
-        self.keep_turn(asked, noted, &planned.origin).await?;
+        if let Some(before) = self.keep_turn(asked, noted, &planned.origin).await? {
+            return Ok(Done::So(Box::new(before)));
+        }
         if self.clock.now() > by {
             // What was reserved may be somebody else's by the time that it is redriven.
             return Err(Error::slow());

@@ -75,7 +75,9 @@ where
             // Another invocation had the lock, and is about to redrive the run.
             return Ok(Done::Otherwise);
         }
-        self.keep_turn(asked, noted, &planned.origin).await?;
+        if let Some(before) = self.keep_turn(asked, noted, &planned.origin).await? {
+            return Ok(Done::So(Box::new(before)));
+        }
         let used = CloneOf {
             machine: clone.clone(),
             pipeline: pipeline.clone(),

@@ -5,7 +5,7 @@ use signalbox::clock::Clock;
 use signalbox::executions::{Executions, Listed};
 use signalbox::pipeline::{Clones, pipeline_of};
 
-use super::Noted;
+use super::{Applied, Noted};
 use crate::error::Error;
 use crate::lineage::{Lineage, Resume, TURN};
 use crate::machines::{Described, Machines};
@@ -67,20 +67,28 @@ where
     ///
     /// All invocations with the same plan share the turn, and one of them may have given it back, and another plan been
     /// applied since. As each plan is noted before it is looked for others, of two at least one sees the other.
-    pub(super) async fn keep_turn(&self, asked: &Asked, noted: &Noted<'_>, planned: &Described) -> Result<(), Error> {
+    /// If it was given back because the same was done by another one, that is answered.
+    pub(super) async fn keep_turn(
+        &self,
+        asked: &Asked,
+        noted: &Noted<'_>,
+        planned: &Described,
+    ) -> Result<Option<Applied>, Error> {
         if asked.allow_overlap {
-            return Ok(());
+            return Ok(None);
         }
-        let origin = &asked.execution;
-        if !self
-            .lineage
-            .keep_turn(origin, noted.plan_hash, self.clock.now())
-            .await?
-        {
-            return Err(being_resumed(origin));
-        }
+        let (origin, now) = (&asked.execution, self.clock.now());
+        let is_kept = self.lineage.keep_turn(origin, noted.plan_hash, now).await?;
         let known = self.lineage.of(origin).await?;
-        self.check_others(&known, noted.plan_hash, planned).await
+        if is_kept {
+            self.check_others(&known, noted.plan_hash, planned).await?;
+            return Ok(None);
+        }
+        let ours = |resume: &Resume| resume.plan_hash == noted.plan_hash && resume.done;
+        match known.into_iter().find(ours) {
+            Some(resume) => self.as_before(resume).await.map(Some),
+            None => Err(being_resumed(origin)),
+        }
     }
 
     /// No run goes on by another plan, or has just been told to, which lists do not show yet. `planned`: the run that is to

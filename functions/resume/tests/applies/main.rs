@@ -156,6 +156,25 @@ fn a_run_is_redriven_once() {
     ));
 }
 
+/// Nobody who asks for the same at the same time is sent away.
+#[test]
+fn all_who_ask_for_the_same_are_told_the_same() {
+    for fields in [json!({}), json!({"input": [6]})] {
+        ok(all_of(
+            (2, 0),
+            &fields,
+            |_| {},
+            |cloud, _| {
+                let state = cloud.state.borrow();
+                match state.told.iter().all(Result::is_ok) {
+                    true => Ok(()),
+                    false => Err(format!("told {:?}", state.told)),
+                }
+            },
+        ));
+    }
+}
+
 #[test]
 fn a_run_whose_lock_is_taken_goes_on_by_one_clone() {
     let taken = |cloud: &Cloud| cloud.state.borrow_mut().taken = true;
