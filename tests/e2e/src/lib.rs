@@ -157,4 +157,6 @@ pub mod lock_history;
 pub mod lock_storm;
 pub mod policies;
 pub mod resume;
+pub mod runtime_api;
+pub mod soak;
 pub mod storm;

@@ -207,6 +207,18 @@ impl Account {
         Ok(answer)
     }
 
+    /// The environment variables of a function.
+    pub async fn function_environment(&self, function: &str) -> Result<BTreeMap<String, String>, Error> {
+        let path = format!("/2015-03-31/functions/{function}/configuration");
+        let reply = self
+            .cloud
+            .call(Method::GET, &path, Some((&self.id, "lambda")), Content::None)
+            .await?;
+        let answer = reply.json();
+        let variables = answer["Environment"]["Variables"].clone();
+        serde_json::from_value(variables).map_err(|_| Error::unexpected("GetFunctionConfiguration", &answer))
+    }
+
     /// The names of the functions that are deployed.
     pub async fn functions(&self) -> Result<Vec<String>, Error> {
         let path = "/2015-03-31/functions/";

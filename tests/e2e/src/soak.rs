@@ -1,0 +1,403 @@
+//! Everything at once for a long time: pipelines with a guard, a lock, a container's value, failures and resumes, while AWS
+//! has one bad moment after the other. Afterwards nothing may be left over, and nothing untold.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sfn::types::ExecutionStatus;
+use futures_util::future::{join, join_all};
+use local_cloud::{Account, Cloud, Deployed, Error, Execution, Fault, Image, Stack};
+use serde_json::{Value, json};
+
+use crate::ecs::puts;
+use crate::lock::failed;
+
+/// The pipelines' definition.
+const DEFINITION: &str = include_str!("../pipelines/soak.asl.json");
+
+/// So many pipelines share a lock.
+const SHARE: usize = 4;
+
+/// Longest that a run may take, bad moments and waiting included.
+const ENDS_WITHIN: Duration = Duration::from_mins(10);
+
+/// How long the fleet has, when all runs have ended and nothing is wrong any more, to put everything right: its sweeps come
+/// each minute, and what it gave up on it tries again five minutes later.
+const SETTLES_WITHIN: Duration = Duration::from_mins(15);
+
+/// How long a bad moment lasts, and how long it is good after that.
+const BAD: Duration = Duration::from_secs(8);
+const GOOD: Duration = Duration::from_secs(7);
+
+/// What was done, and what came of it.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// How often what happened.
+    pub counts: BTreeMap<&'static str, usize>,
+    /// By which errors runs failed.
+    pub errors: BTreeMap<String, usize>,
+    /// What must not be.
+    pub broken: Vec<String>,
+}
+
+impl Told {
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+}
+
+struct Soak {
+    account: Account,
+    fleet: Deployed,
+    role: String,
+    until: Instant,
+    told: RefCell<Told>,
+    /// Runs that failed, and are to be announced.
+    failures: RefCell<Vec<String>>,
+}
+
+/// Runs so many pipelines for so long. `say` is told each minute how it goes.
+#[allow(clippy::disallowed_methods, reason = "it lasts as long as it is told to")]
+pub async fn soak(
+    cloud: &Cloud,
+    pipelines: usize,
+    lasts: Duration,
+    seed: u64,
+    say: impl Fn(&Told),
+) -> Result<Told, Box<dyn std::error::Error>> {
+    fastrand::seed(seed);
+    let account = cloud.account("soak");
+    account.image(&Image::shell("shell")).await?;
+    let fleet = Stack::fleet()
+        .parameter("AlertEmail", "night@example.com")
+        .parameter("AlertWindowMinutes", "5")
+        .parameter("ResumeRoleArns", format!("arn:aws:iam::{}:role/*", account.id()));
+    let fleet = account.deploy(fleet).await?;
+    let mut stack = Stack::new("soak", "tests/e2e/pipelines/soak.yaml");
+    for function in FUNCTIONS {
+        stack = stack.parameter(function, fleet.output(function)?);
+    }
+    let stack = account.deploy(stack).await?;
+    let soak = Soak {
+        role: stack.output("RoleArn")?.to_owned(),
+        account,
+        fleet,
+        until: Instant::now() + lasts,
+        told: RefCell::default(),
+        failures: RefCell::default(),
+    };
+    let machines = soak.machines(pipelines).await?;
+    let runs = join_all(
+        machines
+            .iter()
+            .enumerate()
+            .map(|(number, machine)| soak.pipeline(number, machine)),
+    );
+    let minutes = async {
+        while soak.goes_on() {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+            say(&soak.told.borrow());
+        }
+    };
+    let ((runs, faults), ()) = join(join(runs, soak.faults()), minutes).await;
+    for done in runs.into_iter().chain([faults]) {
+        done?;
+    }
+    soak.account.clear_faults().await?;
+    soak.settles().await?;
+    Ok(soak.told.into_inner())
+}
+
+const FUNCTIONS: [&str; 4] = [
+    "OverlapGuardFunctionArn",
+    "LockAcquireFunctionArn",
+    "LockReleaseFunctionArn",
+    "EcsLaunchFunctionArn",
+];
+
+#[allow(clippy::disallowed_methods, reason = "it lasts as long as it is told to")]
+impl Soak {
+    fn goes_on(&self) -> bool {
+        Instant::now() < self.until
+    }
+
+    async fn machines(&self, count: usize) -> Result<Vec<String>, Error> {
+        let mut definition = DEFINITION.to_owned();
+        for function in FUNCTIONS {
+            definition = definition.replace(&format!("${{{function}}}"), self.fleet.output(function)?);
+        }
+        let mut machines = Vec::new();
+        for number in 0..count {
+            let create = self
+                .account
+                .sfn()
+                .create_state_machine()
+                .name(format!("soak-{number:02}"))
+                .definition(&definition)
+                .role_arn(&self.role);
+            let created = create.send().await.map_err(failed("States.CreateStateMachine"))?;
+            machines.push(created.state_machine_arn);
+        }
+        Ok(machines)
+    }
+
+    /// Starts runs of a pipeline, one after the other and sometimes two at once, until the time is over.
+    async fn pipeline(&self, number: usize, machine: &str) -> Result<(), Error> {
+        let mut n = 0;
+        while self.goes_on() {
+            let at_once = if fastrand::u8(..100) < 15 { 2 } else { 1 };
+            let runs = (0..at_once).map(|_| {
+                n += 1;
+                self.run(machine, number, n)
+            });
+            for done in join_all(runs.collect::<Vec<_>>()).await {
+                done?;
+            }
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(..1_500))).await;
+        }
+        Ok(())
+    }
+
+    /// A run, and what is done about it if it fails.
+    async fn run(&self, machine: &str, number: usize, n: usize) -> Result<(), Error> {
+        let exit = if fastrand::u8(..100) < 6 { 3 } else { 0 };
+        let good = fastrand::u8(..100) >= 10;
+        let seconds = f64::from(fastrand::u8(..15)) / 10.0;
+        let input = |exit: u8, good: bool| {
+            let puts = puts(&format!("{{\"n\": {n}}}"));
+            let command = match exit {
+                0 => format!("echo begins; sleep {seconds}; {puts}"),
+                exit => format!("echo begins; exit {exit}"),
+            };
+            json!({"lock": format!("soak-{}", number / SHARE), "n": n, "command": command, "good": good})
+        };
+        let run = self
+            .account
+            .start_execution(machine, &format!("run-{n}"), &input(exit, good))
+            .await?;
+        self.told.borrow_mut().count("runs started");
+        if fastrand::u8(..100) < 5 {
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(..4_000))).await;
+            // It may have ended by then.
+            let _ = self
+                .account
+                .stop_execution(&run, "Soak.Stopped", "a person stopped it")
+                .await;
+        }
+        let ended = self.account.wait_for_execution_within(&run, ENDS_WITHIN).await?;
+        if self.note(&ended, n) && ended.status == ExecutionStatus::Failed && fastrand::bool() {
+            self.resume(&ended, &input(0, true), n).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts a run's end. Whether it is one that people are told of.
+    fn note(&self, ended: &Execution, n: usize) -> bool {
+        let mut told = self.told.borrow_mut();
+        let error = ended.error.clone().unwrap_or_default();
+        match &ended.status {
+            ExecutionStatus::Succeeded => {
+                told.count("runs succeeded");
+                if ended.output.as_ref().map(|output| &output["value"]) != Some(&json!(n)) {
+                    told.broken
+                        .push(format!("{} has another value: {:?}", ended.arn, ended.output));
+                }
+                return false;
+            }
+            _ if error == "OverlapGuard.Overlapping" => {
+                told.count("runs refused by the guard");
+                return false;
+            }
+            ExecutionStatus::Aborted => told.count("runs stopped"),
+            _ => told.count("runs failed"),
+        }
+        *told.errors.entry(error).or_default() += 1;
+        self.failures.borrow_mut().push(ended.arn.clone());
+        true
+    }
+
+    /// Resumes a run with its input corrected: asked again, it succeeds.
+    async fn resume(&self, ended: &Execution, input: &Value, n: usize) -> Result<(), Error> {
+        let function = self.fleet.output("ResumeFunctionName")?;
+        let mut input = input.clone();
+        input["value"] = json!(n);
+        input["fence"] = json!(0);
+        let request = json!({"executionArn": ended.arn, "input": input, "apply": true, "by": "soak"});
+        let until = Instant::now() + ENDS_WITHIN;
+        loop {
+            match self.account.invoke(function, &request).await {
+                Ok(answer) => {
+                    self.told.borrow_mut().count("resumes");
+                    let run = answer["executionArn"].as_str().unwrap_or_default();
+                    let ended = self.account.wait_for_execution_within(run, ENDS_WITHIN).await?;
+                    self.note(&ended, n);
+                    return Ok(());
+                }
+                Err(error) if error.error_type == "Resume.Unavailable" && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+                Err(error) if error.error_type == "Resume.Overlapping" => {
+                    self.told.borrow_mut().count("resumes refused: another run");
+                    return Ok(());
+                }
+                Err(error) => {
+                    let broken = format!("the resume of {} is refused: {error}", ended.arn);
+                    self.told.borrow_mut().broken.push(broken);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// One bad moment after the other.
+    async fn faults(&self) -> Result<(), Error> {
+        while self.goes_on() {
+            let (what, fault): (&'static str, Fault) = match fastrand::usize(..11) {
+                0 => (
+                    "DynamoDB throttles",
+                    Fault::throttle("DynamoDB.*").rate(0.2).from_functions(),
+                ),
+                1 => (
+                    "DynamoDB loses answers",
+                    Fault::drop_after_effect("DynamoDB.UpdateItem")
+                        .rate(0.1)
+                        .from_functions(),
+                ),
+                2 => (
+                    "DynamoDB fails",
+                    Fault::apply_then_fail("DynamoDB.PutItem").rate(0.1).from_functions(),
+                ),
+                3 => (
+                    "DynamoDB is slow",
+                    Fault::delay("DynamoDB.*", Duration::from_millis(700))
+                        .rate(0.3)
+                        .from_functions(),
+                ),
+                4 => (
+                    "Step Functions throttles",
+                    Fault::throttle("States.*").rate(0.2).from_functions(),
+                ),
+                5 => (
+                    "Step Functions loses answers",
+                    Fault::drop_after_effect("States.SendTaskSuccess")
+                        .rate(0.3)
+                        .from_functions(),
+                ),
+                6 => (
+                    "ECS throttles",
+                    Fault::throttle("ECS.RunTask").rate(0.5).from_functions(),
+                ),
+                7 => ("ECS has no room", Fault::task_failures("RESOURCE:MEMORY").rate(0.3)),
+                8 => ("events are lost", Fault::drop_events().rate(0.4)),
+                9 => ("events come twice", Fault::double_events().rate(0.5)),
+                _ => ("events come late", Fault::reorder_events(Duration::from_secs(6))),
+            };
+            let fault = self.account.fault(fault).await?;
+            self.told.borrow_mut().count(what);
+            tokio::time::sleep(BAD).await;
+            fault.clear().await?;
+            tokio::time::sleep(GOOD).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is left over, or tells what is.
+    async fn settles(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let until = Instant::now() + SETTLES_WITHIN;
+        loop {
+            let left = self.left_over().await?;
+            if left.is_empty() {
+                break;
+            }
+            if Instant::now() > until {
+                self.told.borrow_mut().broken.extend(left);
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        let log = std::fs::read_to_string(self.account.cloud().log())?;
+        let unhandled = log.lines().filter(|line| {
+            line.contains("panicked at") || line.contains("Runtime.ExitError") || line.contains("Runtime.AnswerNotJson")
+        });
+        let mails = self.account.mails().await?.len();
+        let mut told = self.told.borrow_mut();
+        told.broken.extend(unhandled.take(10).map(str::to_owned));
+        told.counts.insert("mails", mails);
+        Ok(())
+    }
+
+    /// What is not as it should be when all runs have ended.
+    async fn left_over(&self) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        let mut left = Vec::new();
+        let admin = self.fleet.output("LockAdminFunctionName")?;
+        let locks = self
+            .account
+            .invoke(admin, &json!({"action": "list", "limit": 1000}))
+            .await?;
+        for lock in locks["locks"].as_array().into_iter().flatten() {
+            // The guard's claims stay, and say of whom they are.
+            let name = lock["lock"].as_str().unwrap_or_default();
+            if !name.starts_with("overlap:") && lock["held"] != 0 {
+                left.push(format!("a lock is held, and no run is left: {lock}"));
+            }
+        }
+        let records = self.items("EcsTableName").await?;
+        let known: BTreeSet<&str> = records
+            .iter()
+            .filter_map(|item| item.get("task")?.as_s().ok().map(String::as_str))
+            .collect();
+        let tasks = self.account.ecs_tasks().await?;
+        for task in &tasks {
+            let arn = task["taskArn"].as_str().unwrap_or_default();
+            if task["lastStatus"] != "STOPPED" {
+                left.push(format!("a task runs: {arn}"));
+            }
+            if !known.contains(arn) {
+                left.push(format!("a task has no record: {arn}"));
+            }
+        }
+        let open = records.iter().filter(|item| item.contains_key("active")).count();
+        if open > 0 {
+            left.push(format!("{open} records of tasks are open"));
+        }
+        let announced: BTreeSet<String> = self
+            .items("TableName")
+            .await?
+            .iter()
+            .filter(|item| text(item, "state").is_some_and(|state| matches!(state, "sent" | "counted")))
+            .filter_map(|item| text(item, "pk")?.strip_prefix("ALERT#").map(str::to_owned))
+            .collect();
+        for run in self.failures.borrow().iter().filter(|run| !announced.contains(*run)) {
+            left.push(format!("nobody is told of {run}"));
+        }
+        for queue in [
+            "LockEventsDeadLetterQueue",
+            "AlertEventsDeadLetterQueue",
+            "EcsDeadLetterQueue",
+        ] {
+            let url = self.fleet.resources.get(queue).ok_or("a queue")?;
+            for message in self.account.take_messages(url).await? {
+                left.push(format!("{queue}: {message:?}"));
+            }
+        }
+        self.told.borrow_mut().counts.insert("tasks", tasks.len());
+        Ok(left)
+    }
+
+    async fn items(&self, table: &str) -> Result<Vec<std::collections::HashMap<String, AttributeValue>>, Error> {
+        let scan = self
+            .account
+            .dynamodb()
+            .scan()
+            .table_name(self.fleet.output(table)?)
+            .consistent_read(true);
+        let pages: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
+        pages.map_err(failed("DynamoDB.Scan"))
+    }
+}
+
+fn text<'i>(item: &'i std::collections::HashMap<String, AttributeValue>, name: &str) -> Option<&'i str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
