@@ -21,8 +21,9 @@ Starts each function of FOLDER (target/lambda, where `cargo lambda build --relea
 events/, on a local cloud of its own, and asks it N times more; and the overlap guard's job in Python with boto3.
 
   first    from the start of the process to its first answer: what Lambda calls Init and the first Duration
-  CPU      of the process by then
   warm     a call after that, in the middle
+  cold     what the first answer took longer than that
+  CPU      of the process by its first answer
   MiB      most memory that it had resident
   peer     how many times longer the first answer of the Python one takes";
 
@@ -88,8 +89,8 @@ async fn bench(binaries: &Path, starts: usize, warm: usize) -> Result<(), Failed
     };
 
     println!(
-        "\n{:<16}{:>12}{:>11}{:>11}{:>10}{:>8}{:>8}",
-        "function", "bytes", "first ms", "CPU ms", "warm ms", "MiB", "peer"
+        "\n{:<16}{:>12}{:>11}{:>10}{:>10}{:>10}{:>8}{:>8}",
+        "function", "bytes", "first ms", "warm ms", "cold ms", "CPU ms", "MiB", "peer"
     );
     let guard = event(FUNCTIONS[0].0, FUNCTIONS[0].1)?;
     let function = seeds.fleet.output(FUNCTIONS[0].2)?;
@@ -240,11 +241,12 @@ fn show(name: &str, bytes: Option<u64>, measured: &Measured, peer: Option<&Measu
     let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
     let peer = peer.map(|peer| format!("{:.1}", peer.first.as_secs_f64() / measured.first.as_secs_f64()));
     println!(
-        "{name:<16}{:>12}{:>11.1}{:>11.1}{:>10.1}{:>8.1}{:>8}",
+        "{name:<16}{:>12}{:>11.1}{:>10.1}{:>10.1}{:>10.1}{:>8.1}{:>8}",
         bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
         millis(measured.first),
-        millis(measured.cpu),
         millis(measured.warm),
+        millis(measured.first.saturating_sub(measured.warm)),
+        millis(measured.cpu),
         measured.kib as f64 / 1_024.0,
         peer.unwrap_or_else(|| "-".to_owned()),
     );
