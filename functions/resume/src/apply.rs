@@ -1,7 +1,8 @@
 //! A plan is done: each step may be made again, and whoever makes the request again goes on where another one crashed.
 //!
-//! 1. The run's turn is taken, so that nobody applies another plan to it meanwhile. The resume is noted, under the plan's hash: a second one finds it. If the plan is a redrive, and somebody else has a
-//!    lock that the run held, it is a clone that is noted under that hash, unless a redrive is already.
+//! 1. The run's turn is taken, so that nobody applies another plan to it meanwhile. The resume is noted, under the plan's
+//!    hash: a second one finds it. If the plan is a redrive, and somebody else has a lock that the run held, it is a clone
+//!    that is noted under that hash, unless a redrive is already.
 //! 2. A clone is noted as one of its pipeline, then made, then its run started: each by a name that follows from the plan.
 //!    A redrive's locks are given back to the run, then it is redriven.
 //! 3. The resume is noted as done, and the turn given back.
@@ -119,7 +120,7 @@ where
         let begun = begun_in(&known, &planned).cloned();
         let plan_hash = planned.plan_hash.clone();
         let done = self.carry_out(asked, planned, begun, request_hash, deadline).await;
-        // Nothing was begun, or is to be known yet.
+        // It was refused, and has no effect that comes later: nobody has to wait for it.
         if let Err(Error::ClonesOff { .. } | Error::InvalidDefinition(_) | Error::LockTaken(_) | Error::Refused(_)) =
             &done
         {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use resume::apply::Applied;
 use resume::error::Error;
+use resume::lineage::TURN;
 use resume::plan::Status;
 use resume::request::{Asked, Request};
 use resume::sweep::{CONDEMNED, Stage};
@@ -45,6 +46,15 @@ async fn apply(cloud: &Cloud, asked: &Asked) -> Result<Applied, Error> {
     cloud.resumes().apply(asked, deadline).await.map(|(_, applied)| applied)
 }
 
+/// An invocation whose answer is kept.
+async fn tell(cloud: &Cloud, asked: &Asked) {
+    let answer = apply(cloud, asked).await;
+    let told = answer
+        .map(|applied| applied.resume.execution)
+        .map_err(|error| error.name());
+    cloud.state.borrow_mut().told.push(told);
+}
+
 /// Counts an invocation that has come to its end, whatever that was.
 struct Ends(Rc<Cell<usize>>);
 
@@ -69,11 +79,7 @@ fn all_of(
         for _ in 0..at_once {
             let (cloud, asked, ends) = (cloud.clone(), asked(fields), Ends(Rc::clone(&over)));
             world.spawn_crashing(1.0, async move {
-                let answer = apply(&cloud, &asked).await;
-                let told = answer
-                    .map(|applied| applied.resume.execution)
-                    .map_err(|error| error.name());
-                cloud.state.borrow_mut().told.push(told);
+                tell(&cloud, &asked).await;
                 drop(ends);
             });
         }
@@ -221,11 +227,7 @@ fn differ(crashes: u32, requests: &[Value], meddles: Option<&dyn Fn(&Cloud)>) ->
         for fields in requests {
             let (cloud, asked) = (cloud.clone(), asked(fields));
             world.spawn_crashing(1.0, async move {
-                let answer = apply(&cloud, &asked).await;
-                let told = answer
-                    .map(|applied| applied.resume.execution)
-                    .map_err(|error| error.name());
-                cloud.state.borrow_mut().told.push(told);
+                tell(&cloud, &asked).await;
             });
         }
         let looked = cloud.clone();
@@ -358,6 +360,23 @@ fn another_run_of_the_pipeline_is_not_overlapped() {
         let allowed = json!({"input": [7], "allowOverlap": true});
         assert!(!apply(&cloud, &asked(&allowed)).await.unwrap().before);
         assert_eq!(cloud.state.borrow().started.len(), 2);
+    });
+}
+
+#[test]
+fn the_turn_of_somebody_who_died_is_over_by_itself() {
+    in_turn(async |cloud| {
+        let theirs = ("another plan".to_owned(), cloud.world.now());
+        cloud.state.borrow_mut().turns.insert(run("run-1"), theirs);
+        let request = asked(&json!({"input": [6]}));
+        let error = apply(&cloud, &request).await.unwrap_err();
+        assert!(
+            error.name() == "Resume.Unavailable" && error.to_string().contains("in 3 minutes"),
+            "{error}"
+        );
+        assert!(cloud.state.borrow().resumes.is_empty(), "nothing is noted");
+        cloud.world.sleep(TURN + Duration::from_secs(1)).await;
+        assert!(!apply(&cloud, &request).await.unwrap().before);
     });
 }
 
