@@ -1,9 +1,9 @@
 //! What is found out about a failure. Nothing of it is needed for an alert to go out: what cannot be had is named in it.
 
+mod past;
 mod sfn;
 
 use std::future::Future;
-use std::time::Duration;
 
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
@@ -13,8 +13,10 @@ use signalbox::lock::DynamoLocks;
 use signalbox::lock::record::Wish;
 use signalbox::lock::store::{Heads, Owners, Queue};
 
-use crate::alert::{Alert, Child, End, Lock, Past, Redrive, Status};
+use crate::alert::{Alert, Child, End, Lock, Redrive, Status};
 
+use past::Earlier;
+pub use past::REFUSED_MOST;
 pub use sfn::{PAGES_MOST, SfnSource};
 
 /// An execution as `ListExecutions` has it.
@@ -158,7 +160,14 @@ pub async fn gather(
         None
     });
     let past = match source.list(&of.pipeline, None, LOOKED_BACK, None).await {
-        Ok(page) => Some(past(&end, resumed, &page)),
+        Ok(page) => {
+            let past = Earlier::of(&end, resumed, &page);
+            let refused = past.refused(source, &end).await.unwrap_or_else(|error| {
+                note("whether those before were refused", &error);
+                0
+            });
+            Some(past.told(refused))
+        }
         Err(error) => {
             note("how it fared before", &error);
             None
@@ -225,33 +234,6 @@ fn cause_of(failure: Option<&Failure>, of_end: Option<&str>) -> Option<String> {
 fn nested(cause: &str) -> Option<ExecutionArn> {
     let description: serde_json::Value = serde_json::from_str(cause).ok()?;
     ExecutionArn::parse_with_children(description["ExecutionArn"].as_str()?).ok()
-}
-
-/// How the executions before `end` fared. The page has the latest started first, this one among them unless it ran in a
-/// clone; `resumed` is the last success in one.
-fn past(end: &End, resumed: Option<Timestamp>, page: &Page<Listed>) -> Past {
-    let others = page.entries.iter().filter(|listed| listed.execution != end.execution);
-    let before: Vec<(&Listed, Timestamp)> = others
-        .filter_map(|listed| Some((listed, listed.stopped.filter(|at| *at <= end.stopped)?)))
-        .collect();
-    let succeeded = before.iter().filter(|(listed, _)| listed.succeeded).map(|(_, at)| *at);
-    let last_success = succeeded.chain(resumed.filter(|at| *at <= end.stopped)).max();
-    let failed = before
-        .iter()
-        .filter(|(listed, at)| !listed.succeeded && Some(*at) > last_success)
-        .count();
-    let mut durations: Vec<Duration> = before
-        .iter()
-        .filter(|(listed, _)| listed.succeeded && listed.redrive == 0)
-        .map(|(listed, at)| at.since(listed.started))
-        .collect();
-    durations.sort_unstable();
-    Past {
-        in_a_row: u32::try_from(failed + 1).unwrap_or(u32::MAX),
-        or_more: last_success.is_none() && page.next.is_some(),
-        last_success,
-        usual: durations.get(durations.len() / 2).copied(),
-    }
 }
 
 impl Locks for DynamoLocks {

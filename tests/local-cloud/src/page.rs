@@ -26,6 +26,8 @@ pub enum Part {
     },
     /// Names, and what there is to say of each, in lines.
     Rows(Vec<(String, Vec<String>)>),
+    /// What somebody types, to be copied as it stands.
+    Command(String),
 }
 
 /// Bars over a time axis, and what they mean.
@@ -81,6 +83,13 @@ impl Part {
                 body.lines().for_each(line);
                 say("");
             }
+            Self::Command(text) => {
+                for (at, line) in text.lines().enumerate() {
+                    let prompt = if at == 0 { "$" } else { ">" };
+                    say(&format!("    {} {line}", paint.faint(prompt)));
+                }
+                say("");
+            }
             Self::Rows(rows) => {
                 let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
                 for (name, texts) in rows {
@@ -130,6 +139,7 @@ fn write_part(page: &mut String, part: &Part) {
             escaped(subject),
             escaped(body)
         ),
+        Part::Command(text) => writeln!(page, "<pre class=\"command\">{}</pre>", escaped(text)),
         Part::Rows(rows) => {
             page.push_str("<dl>\n");
             for (name, texts) in rows {
@@ -245,6 +255,7 @@ mod tests {
                     body: "State <X>\n  failed".to_owned(),
                 },
                 Part::row("Output", "{}"),
+                Part::Command("start \\\n  now & then".to_owned()),
             ],
         );
         for text in [
@@ -258,6 +269,7 @@ mod tests {
             "<span><i class=\"light held\"></i>waits</span>",
             "<pre>State &lt;X&gt;\n  failed</pre>",
             "<dt>Output</dt><dd>{}</dd>",
+            "<pre class=\"command\">start \\\n  now &amp; then</pre>",
         ] {
             assert!(page.contains(text), "{text} in {page}");
         }

@@ -137,9 +137,46 @@ pub fn month_end_invoice() -> Value {
     invoice
 }
 
+/// Deploys the example `deliveries`, which uses all of the fleet; its container is the script of its image.
+pub async fn deliveries(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
+    let script = workspace::root().join("examples/deliveries/image/weigh.sh");
+    account.image(&Image::program("weigh", &script)).await?;
+    let mut example = with_the_lock(Stack::example("deliveries"), fleet)?.parameter("Subnets", SUBNET);
+    for function in [GUARD, LAUNCH] {
+        example = example.parameter(function, fleet.output(function)?);
+    }
+    account.deploy(example).await
+}
+
+/// The state machine `deliveries` of the example of that name.
+pub fn deliveries_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("DeliveriesStateMachineArn")
+}
+
+/// The state machine `stocktaking` of the example `deliveries`.
+pub fn stocktaking_machine(example: &Deployed) -> Result<&str, Error> {
+    example.output("StocktakingStateMachineArn")
+}
+
+/// The table of the example `deliveries`.
+pub fn deliveries_ledger(example: &Deployed) -> Result<&str, Error> {
+    example.output("LedgerTableName")
+}
+
+/// An input of `deliveries`: so many parcels, which the container weighs for so long.
+#[must_use]
+pub fn delivery(number: &str, parcels: u64, seconds: u64) -> Value {
+    json!({"delivery": number, "parcels": parcels, "seconds": seconds})
+}
+
+/// What the container of `deliveries` finds so many parcels to weigh.
+#[must_use]
+pub fn weight(parcels: u64) -> u64 {
+    (1..=parcels).map(|parcel| parcel * 7 % 20 + 1).sum()
+}
+
 /// Deploys the example `orders-nightly`, with the fleet's guard.
 pub async fn orders_nightly(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
-    const GUARD: &str = "OverlapGuardFunctionArn";
     account
         .deploy(Stack::example("orders-nightly").parameter(GUARD, fleet.output(GUARD)?))
         .await
@@ -178,8 +215,10 @@ pub fn stock_report_machine(example: &Deployed) -> Result<&str, Error> {
     example.output("StockReportStateMachineArn")
 }
 
+const GUARD: &str = "OverlapGuardFunctionArn";
 const ACQUIRE: &str = "LockAcquireFunctionArn";
 const RELEASE: &str = "LockReleaseFunctionArn";
+const LAUNCH: &str = "EcsLaunchFunctionArn";
 
 /// Deploys the example `nightly-etl`, whose container is the script of its image.
 pub async fn nightly_etl(account: &Account, fleet: &Deployed) -> Result<Deployed, Error> {
@@ -188,7 +227,6 @@ pub async fn nightly_etl(account: &Account, fleet: &Deployed) -> Result<Deployed
 
 /// The same, from a copy of the example.
 pub async fn nightly_etl_of(account: &Account, fleet: &Deployed, example: Stack) -> Result<Deployed, Error> {
-    const LAUNCH: &str = "EcsLaunchFunctionArn";
     let script = workspace::root().join("examples/nightly-etl/image/etl.sh");
     // As the Dockerfile says.
     account

@@ -94,7 +94,7 @@ pub(crate) fn tell(story: &Story) -> Told {
     told.say(
         "Invoice 1004 is for \"anna\", and there is only an \"ana\". What is asked, and the plan; nothing is changed by it:",
     );
-    told.add(Part::Rows(plan(story)));
+    told.add(Part::Rows(plan(&story.request, &story.plan)));
     told.say(&format!(
         "Applied, it is a run of a second state machine, {}, which begins with the data that is kept. Both runs, one after \
          the other:",
@@ -126,8 +126,8 @@ pub(crate) fn tell(story: &Story) -> Told {
     told
 }
 
-fn plan(story: &Story) -> Vec<(String, Vec<String>)> {
-    let plan = &story.plan;
+/// A request and its plan, for people.
+pub(crate) fn plan(request: &Value, plan: &Value) -> Vec<(String, Vec<String>)> {
     let texts = |list: &Value, field: Option<&str>| {
         let each = list.as_array().into_iter().flatten();
         let each = each.filter_map(|item| field.map_or(item, |field| &item[field]).as_str());
@@ -137,7 +137,7 @@ fn plan(story: &Story) -> Vec<(String, Vec<String>)> {
     let mut codes = texts(&plan["warnings"], Some("code"));
     codes.dedup();
     let rows = [
-        ("request", vec![story.request.to_string()]),
+        ("request", vec![request.to_string()]),
         (
             "failed",
             vec![
