@@ -57,7 +57,10 @@ impl<'l> Earlier<'l> {
             return Ok(0);
         }
         let mut refused = 0;
-        let failed = self.failed.iter().filter(|listed| listed.status == Some(Status::Failed));
+        let failed = self
+            .failed
+            .iter()
+            .filter(|listed| listed.status == Some(Status::Failed));
         for listed in failed.take(REFUSED_MOST) {
             refused += u32::from(was_refused(source, &listed.execution).await?);
         }
@@ -91,7 +94,10 @@ mod tests {
     use signalbox::history::Failure;
 
     fn run(name: &str) -> ExecutionArn {
-        ExecutionArn::parse(&format!("arn:aws:states:us-east-1:123456789012:execution:orders:{name}")).unwrap()
+        ExecutionArn::parse(&format!(
+            "arn:aws:states:us-east-1:123456789012:execution:orders:{name}"
+        ))
+        .unwrap()
     }
 
     fn end(name: &str, error: &str, at: i64) -> End {

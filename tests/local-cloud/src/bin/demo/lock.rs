@@ -19,11 +19,7 @@ const STOPPED_AFTER: Duration = Duration::from_millis(500);
 
 /// Starts eight runs of two pipelines one after the other, each when the one before it has asked for the lock; stops one
 /// of them while it has it; and waits for all of them.
-pub(crate) async fn eight_runs(
-    account: &Account,
-    example: &Deployed,
-    progress: &Progress,
-) -> Result<Vec<Turn>, Error> {
+pub(crate) async fn eight_runs(account: &Account, example: &Deployed, progress: &Progress) -> Result<Vec<Turn>, Error> {
     let step = progress.step("eight runs", "eight runs of stock-import and stock-report take turns");
     let (import, report) = (
         seed::stock_import_machine(example)?,

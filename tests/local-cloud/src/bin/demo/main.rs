@@ -183,7 +183,10 @@ fn show_ways_on(report: &Path, took: Duration, all: bool, paint: Paint) {
     say("");
     if !all {
         let text = "then each thing by itself: runs at once, runs in turn, containers, alerts, a resume in the middle";
-        say(&format!("  {}{text}", paint.bold(&format!("{:<18}", "cargo demo --all"))));
+        say(&format!(
+            "  {}{text}",
+            paint.bold(&format!("{:<18}", "cargo demo --all"))
+        ));
     }
     for (command, what) in [
         ("cargo cloud", "keeps such a cloud up, for the AWS CLI and cargo lambda"),
