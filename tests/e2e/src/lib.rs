@@ -158,5 +158,6 @@ pub mod lock_storm;
 pub mod policies;
 pub mod resume;
 pub mod runtime_api;
+pub mod samples;
 pub mod soak;
 pub mod storm;

@@ -1,30 +1,12 @@
 //! Every sample event of `events/`, against the runs that `cargo cloud` seeds: answered as its function's README says.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use e2e::samples::{ALERTS, ECS, Function, GUARD, LOCK, RESUME, Says, documented, event, names};
 use local_cloud::seed::{self, Seeds};
 use local_cloud::{Account, Cloud, Error, FunctionError, wait};
 use serde_json::{Value, json};
-
-/// The functions, and the outputs with their names.
-const GUARD: [(&str, &str); 1] = [("overlap-guard", "OverlapGuardFunctionName")];
-const LOCK: [(&str, &str); 3] = [
-    ("lock-acquire", "LockAcquireFunctionName"),
-    ("lock-release", "LockReleaseFunctionName"),
-    ("lock-admin", "LockAdminFunctionName"),
-];
-
-const ALERTS: [(&str, &str); 1] = [("failure-alert", "FailureAlertFunctionName")];
-
-const ECS: [(&str, &str); 3] = [
-    ("ecs-launch", "EcsLaunchFunctionName"),
-    ("ecs-settle", "EcsSettleFunctionName"),
-    ("ecs-result", "EcsResultFunctionName"),
-];
-
-const RESUME: [(&str, &str); 1] = [("resume", "ResumeFunctionName")];
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -49,7 +31,7 @@ async fn every_sample_event_is_answered_as_its_readme_says() -> Result<(), Error
 
 /// Sends the events of these functions, twice and in any order, as a person would try them. The answers that are not as
 /// the READMEs say.
-async fn send(account: &Account, seeds: &Seeds, functions: &[(&str, &str)]) -> Result<Vec<String>, Error> {
+async fn send(account: &Account, seeds: &Seeds, functions: &[Function]) -> Result<Vec<String>, Error> {
     let mut wrong = Vec::new();
     for again in [false, true] {
         if again && functions == ECS {
@@ -65,7 +47,7 @@ async fn send(account: &Account, seeds: &Seeds, functions: &[(&str, &str)]) -> R
                 names.reverse();
             }
             for name in names {
-                let event: Value = serde_json::from_slice(&read(folder, &name)).expect("JSON");
+                let event = event(folder, &name);
                 let (first, second) = &documented[&name];
                 let expected = if again { second } else { first };
                 let answer = answered(account, function, &event, expected).await;
@@ -202,82 +184,4 @@ fn runs(list: &Value) -> Vec<&str> {
     let entries = list.as_array().into_iter().flatten();
     let arns = entries.filter_map(|entry| entry["executionArn"].as_str());
     arns.filter_map(|arn| arn.rsplit(':').next()).collect()
-}
-
-/// What a README says that an event is answered.
-#[derive(Debug, Clone, PartialEq)]
-enum Says {
-    /// `Lock.Busy`
-    Error(String),
-    /// `"outcome": "queued"`
-    Value(String, Value),
-    /// `locks`
-    Field(String),
-}
-
-impl Says {
-    fn read(text: &str) -> Self {
-        if text.starts_with('"') {
-            let fields: BTreeMap<String, Value> = serde_json::from_str(&format!("{{{text}}}")).expect(text);
-            let (field, value) = fields.into_iter().next().expect(text);
-            return Self::Value(field, value);
-        }
-        match text.contains('.') {
-            true => Self::Error(text.to_owned()),
-            false => Self::Field(text.to_owned()),
-        }
-    }
-
-    fn is(&self, answer: &Result<Value, FunctionError>) -> bool {
-        match (self, answer) {
-            (Self::Error(name), Err(error)) => error.error_type == *name,
-            (Self::Value(field, value), Ok(answer)) => answer[field] == *value,
-            (Self::Field(field), Ok(answer)) => answer.get(field).is_some(),
-            _ => false,
-        }
-    }
-}
-
-/// What the README of a function says that its sample events are answered, the first time and after that.
-fn documented(function: &str) -> BTreeMap<String, (Says, Says)> {
-    let readme = root().join("functions").join(function).join("README.md");
-    let readme = std::fs::read_to_string(readme).expect("a README");
-    let rows = readme
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once(".json` | "));
-    let mut documented = BTreeMap::new();
-    let mut above = None;
-    for (name, cell) in rows {
-        let says = if cell.starts_with("the same") {
-            above.clone().expect("an answer in the row above")
-        } else {
-            let first = Says::read(cell.split('`').nth(1).expect("an answer"));
-            let again = cell.split_once("sent again `").map(|(_, rest)| rest);
-            let again = again.and_then(|rest| rest.split('`').next()).map(Says::read);
-            (first.clone(), again.unwrap_or(first))
-        };
-        above = Some(says.clone());
-        documented.insert(name.to_owned(), says);
-    }
-    documented
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-fn read(folder: &str, name: &str) -> Vec<u8> {
-    let folder = root().join("events").join(folder);
-    std::fs::read(folder.join(format!("{name}.json"))).expect("a sample event")
-}
-
-/// The names of all sample events of a function, sorted.
-fn names(folder: &str) -> Vec<String> {
-    let files = std::fs::read_dir(root().join("events").join(folder)).expect("the folder of sample events");
-    let paths = files.map(|file| file.expect("a file").path());
-    let mut names: Vec<String> = paths
-        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
 }
