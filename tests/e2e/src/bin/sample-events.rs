@@ -6,6 +6,8 @@
     reason = "a command that speaks to people"
 )]
 
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -40,6 +42,9 @@ async fn main() -> ExitCode {
 }
 
 async fn all() -> Result<bool, Failed> {
+    let program = cargo_lambda();
+    let asked = Command::new(&program).arg("--version").output().await;
+    asked.map_err(|error| not_there(&program, &error))?;
     let cloud = Cloud::start(Options {
         port: None,
         progress: Progress::steps(),
@@ -76,6 +81,17 @@ async fn all() -> Result<bool, Failed> {
         began.elapsed().as_secs_f64()
     );
     Ok(wrong == 0)
+}
+
+fn cargo_lambda() -> OsString {
+    std::env::var_os("CARGO_LAMBDA").unwrap_or_else(|| "cargo-lambda".into())
+}
+
+fn not_there(program: &OsStr, error: &io::Error) -> String {
+    format!(
+        "{}: {error}; pip install cargo-lambda has one, and CARGO_LAMBDA may say where it is",
+        program.display()
+    )
 }
 
 struct Sender {
@@ -118,7 +134,7 @@ impl Sender {
 
     /// The answer, or the name of the function's error.
     async fn invoke(&self, function: &str, folder: &str, name: &str) -> Result<Result<Value, String>, Failed> {
-        let program = std::env::var_os("CARGO_LAMBDA").unwrap_or_else(|| "cargo-lambda".into());
+        let program = cargo_lambda();
         let command = Command::new(&program)
             .args(["lambda", "invoke", "--remote", "--endpoint-url"])
             .arg(self.account.cloud().endpoint())
@@ -128,7 +144,7 @@ impl Sender {
             .envs(self.account.environment())
             .output()
             .await
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+            .map_err(|error| not_there(&program, &error))?;
         let (answer, said) = (
             String::from_utf8_lossy(&command.stdout),
             String::from_utf8_lossy(&command.stderr),
