@@ -150,7 +150,8 @@ impl Sender {
             String::from_utf8_lossy(&command.stderr),
         );
         if command.status.success() {
-            let answer = serde_json::from_str(&answer).map_err(|error| format!("{folder}/{name}: {error}: {answer}"))?;
+            let answer =
+                serde_json::from_str(&answer).map_err(|error| format!("{folder}/{name}: {error}: {answer}"))?;
             return Ok(Ok(answer));
         }
         // `Error: Lock.Busy`, and the message in a box.

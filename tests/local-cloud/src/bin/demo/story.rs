@@ -467,7 +467,11 @@ mod tests {
         Night {
             monday: run("monday", monday, &delivery(BOOKED, 1)),
             tuesday: run("tuesday", tuesday, &Err("DynamoDB.ConditionalCheckFailedException")),
-            twice: run("tuesday-again", &[(ASK, 3_400, 3_500)], &Err("OverlapGuard.Overlapping")),
+            twice: run(
+                "tuesday-again",
+                &[(ASK, 3_400, 3_500)],
+                &Err("OverlapGuard.Overlapping"),
+            ),
             count: run("stocktaking", &count, &Ok(json!({"fence": 3}))),
             resumed: run("tuesday-r-0", resumed, &delivery(MEANT, 4)),
             containers: 2,
