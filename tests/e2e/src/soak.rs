@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::types::ExecutionStatus;
-use futures_util::future::{join, join_all};
-use local_cloud::{Account, Cloud, Deployed, Error, Execution, Fault, Image, Stack};
+use futures_util::future::{join, join_all, try_join_all};
+use local_cloud::{Account, Cloud, Deployed, Error, Execution, Fault, Image, Stack, visits};
 use serde_json::{Value, json};
 
 use crate::ecs::puts;
 use crate::lock::failed;
+use crate::lock_history::{Visit, most_at_once};
 
 /// The pipelines' definition.
 const DEFINITION: &str = include_str!("../pipelines/soak.asl.json");
@@ -26,6 +27,13 @@ const ENDS_WITHIN: Duration = Duration::from_mins(10);
 /// How long the fleet has, when all runs have ended and nothing is wrong any more, to put everything right: its sweeps come
 /// each minute, and what it gave up on it tries again five minutes later.
 const SETTLES_WITHIN: Duration = Duration::from_mins(15);
+
+/// The errors by which runs may fail: what their inputs and the people of the soak bring about. The fleet's own, such as
+/// `Lock.Unavailable`, are to be retried until they have passed.
+const EXPECTED: [&str; 3] = ["Ecs.ExitCode.3", "Soak.Stopped", "States.QueryEvaluationError"];
+
+/// Executions whose histories are read at a time.
+const AT_ONCE: usize = 20;
 
 /// How long a bad moment lasts, and how long it is good after that.
 const BAD: Duration = Duration::from_secs(8);
@@ -56,6 +64,8 @@ struct Soak {
     told: RefCell<Told>,
     /// Runs that failed, and are to be announced.
     failures: RefCell<Vec<String>>,
+    /// All runs that have ended, and of which pipeline they are.
+    ended: RefCell<Vec<(usize, Execution)>>,
 }
 
 /// Runs so many pipelines for so long. `say` is told each minute how it goes.
@@ -87,6 +97,7 @@ pub async fn soak(
         until: Instant::now() + lasts,
         told: RefCell::default(),
         failures: RefCell::default(),
+        ended: RefCell::default(),
     };
     let machines = soak.machines(pipelines).await?;
     let runs = join_all(
@@ -107,6 +118,7 @@ pub async fn soak(
     }
     soak.account.clear_faults().await?;
     soak.settles().await?;
+    soak.kept_apart().await?;
     Ok(soak.told.into_inner())
 }
 
@@ -187,14 +199,15 @@ impl Soak {
                 .await;
         }
         let ended = self.account.wait_for_execution_within(&run, ENDS_WITHIN).await?;
-        if self.note(&ended, n) && ended.status == ExecutionStatus::Failed && fastrand::bool() {
-            self.resume(&ended, &input(0, true), n).await?;
+        if self.note(number, &ended, n) && ended.status == ExecutionStatus::Failed && fastrand::bool() {
+            self.resume(number, &ended, &input(0, true), n).await?;
         }
         Ok(())
     }
 
     /// Counts a run's end. Whether it is one that people are told of.
-    fn note(&self, ended: &Execution, n: usize) -> bool {
+    fn note(&self, pipeline: usize, ended: &Execution, n: usize) -> bool {
+        self.ended.borrow_mut().push((pipeline, ended.clone()));
         let mut told = self.told.borrow_mut();
         let error = ended.error.clone().unwrap_or_default();
         match &ended.status {
@@ -213,13 +226,17 @@ impl Soak {
             ExecutionStatus::Aborted => told.count("runs stopped"),
             _ => told.count("runs failed"),
         }
+        if !EXPECTED.contains(&error.as_str()) {
+            told.broken
+                .push(format!("{} failed by {error}: {:?}", ended.arn, ended.cause));
+        }
         *told.errors.entry(error).or_default() += 1;
         self.failures.borrow_mut().push(ended.arn.clone());
         true
     }
 
     /// Resumes a run with its input corrected: asked again, it succeeds.
-    async fn resume(&self, ended: &Execution, input: &Value, n: usize) -> Result<(), Error> {
+    async fn resume(&self, pipeline: usize, ended: &Execution, input: &Value, n: usize) -> Result<(), Error> {
         let function = self.fleet.output("ResumeFunctionName")?;
         let mut input = input.clone();
         input["value"] = json!(n);
@@ -232,7 +249,7 @@ impl Soak {
                     self.told.borrow_mut().count("resumes");
                     let run = answer["executionArn"].as_str().unwrap_or_default();
                     let ended = self.account.wait_for_execution_within(run, ENDS_WITHIN).await?;
-                    self.note(&ended, n);
+                    self.note(pipeline, &ended, n);
                     return Ok(());
                 }
                 Err(error) if error.error_type == "Resume.Unavailable" && Instant::now() < until => {
@@ -328,6 +345,37 @@ impl Soak {
         Ok(())
     }
 
+    /// Looks whether two runs of a pipeline were past the guard at once, or two runs had a lock, by their histories.
+    async fn kept_apart(&self) -> Result<(), Error> {
+        let (mut runs, mut holders) = (
+            BTreeMap::<usize, Vec<Visit>>::new(),
+            BTreeMap::<usize, Vec<Visit>>::new(),
+        );
+        let ended = self.ended.take();
+        for some in ended.chunks(AT_ONCE) {
+            let visits = some.iter().map(|(_, run)| visits::of(&self.account, run));
+            for ((pipeline, _), visits) in some.iter().zip(try_join_all(visits).await?) {
+                let times = Times::of(&visits);
+                runs.entry(*pipeline).or_default().extend(times.past_the_guard);
+                holders.entry(pipeline / SHARE).or_default().extend(times.held);
+            }
+        }
+        let mut told = self.told.borrow_mut();
+        for (what, visits) in [("a pipeline", &runs), ("a lock", &holders)] {
+            for (number, visits) in visits {
+                let most = most_at_once(visits);
+                if most != 1 {
+                    told.broken
+                        .push(format!("{what}, {number}: {most} runs at once, of {}", visits.len()));
+                }
+            }
+        }
+        let count = |visits: &BTreeMap<usize, Vec<Visit>>| visits.values().map(Vec::len).sum();
+        told.counts.insert("runs past the guard", count(&runs));
+        told.counts.insert("turns at a lock", count(&holders));
+        Ok(())
+    }
+
     /// What is not as it should be when all runs have ended.
     async fn left_over(&self) -> Result<Vec<String>, Box<dyn std::error::Error>> {
         let mut left = Vec::new();
@@ -398,6 +446,81 @@ impl Soak {
     }
 }
 
+/// When a run had to be alone.
+struct Times {
+    /// From the guard's answer to its end.
+    past_the_guard: Option<Visit>,
+    /// From the lock's grant until it gives it back, or its end.
+    held: Option<Visit>,
+}
+
+impl Times {
+    fn of(visits: &[visits::Visit]) -> Self {
+        // What a clone has of a state of its pipeline is named like it, with more behind.
+        let visit = |state: &str| {
+            visits
+                .iter()
+                .find(|visit| visit.state.split(" (").next() == Some(state))
+        };
+        let end = visits.iter().map(|visit| visit.to).max();
+        let after = |state: &str, until: Option<i64>| {
+            let begun = visit(state).filter(|visit| visit.left)?;
+            Some(Visit {
+                entered: begun.to,
+                left: until,
+                input: Value::Null,
+            })
+        };
+        Self {
+            past_the_guard: after("Guard", end),
+            held: after("Take", visit("Give back").map(|visit| visit.from).or(end)),
+        }
+    }
+}
+
 fn text<'i>(item: &'i std::collections::HashMap<String, AttributeValue>, name: &str) -> Option<&'i str> {
     item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn visit(state: &str, from: i64, to: i64, left: bool) -> visits::Visit {
+        visits::Visit {
+            state: state.to_owned(),
+            iteration: None,
+            from,
+            to,
+            left,
+        }
+    }
+
+    fn times(visits: &[visits::Visit]) -> [Option<(i64, Option<i64>)>; 2] {
+        let Times { past_the_guard, held } = Times::of(visits);
+        [past_the_guard, held].map(|visit| visit.map(|visit| (visit.entered, visit.left)))
+    }
+
+    #[test]
+    fn a_run_has_to_be_alone_from_its_grant_on() {
+        let whole = [
+            visit("Guard", 0, 10, true),
+            visit("Take", 10, 50, true),
+            visit("Stage", 50, 70, true),
+            visit("Give back", 70, 80, true),
+        ];
+        assert_eq!(times(&whole), [Some((10, Some(80))), Some((50, Some(70)))]);
+        assert_eq!(times(&whole[..3]), [Some((10, Some(70))), Some((50, Some(70)))]);
+        let refused = [visit("Guard", 0, 10, false)];
+        assert_eq!(times(&refused), [None, None]);
+        let waited = [visit("Guard", 0, 10, true), visit("Take", 10, 50, false)];
+        assert_eq!(times(&waited), [Some((10, Some(50))), None]);
+        let clone = [
+            visit("Post (input)", 0, 0, true),
+            visit("Guard (again)", 0, 10, true),
+            visit("Take (again)", 10, 30, true),
+            visit("Post", 30, 40, true),
+        ];
+        assert_eq!(times(&clone), [Some((10, Some(40))), Some((30, Some(40)))]);
+    }
 }
