@@ -35,7 +35,8 @@ pub struct Launches<R, E, T, P, Q, C> {
 /// What became of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its task was started.
+    /// Its task was started, by this call or by another one, and may have been told to stop since; or another call has
+    /// told the state that it could not be.
     Launched,
     /// ECS starts no more tasks for now: the queue goes on with it.
     Queued,

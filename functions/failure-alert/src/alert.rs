@@ -1,4 +1,4 @@
-//! What is known of a failure: plain data, gathered by [`gather`](crate::gather), put into words by
+//! What is known of a failure: plain data, gathered by [`gather`](crate::evidence::gather), put into words by
 //! [`mail`](crate::mail) and [`chat`](crate::chat).
 
 use std::time::Duration;
