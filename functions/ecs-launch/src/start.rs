@@ -11,6 +11,7 @@ use signalbox::ecs::record::{Record, Stage, Why};
 use signalbox::ecs::start_failure::StartFailure;
 use signalbox::ecs::store::Records;
 use signalbox::ecs::task::Task;
+use signalbox::failure::Failure;
 use signalbox::tasks::{Sent, Tasks};
 
 use crate::places::Places;
@@ -39,11 +40,27 @@ where
 {
     /// Goes on with a launch that was handed over.
     pub async fn handed_over(&self, key: &TaskKey, deadline: Timestamp) -> Result<Outcome, Error> {
-        match self.records.get(key).await? {
-            Some(record) => self.go_on(&record, deadline).await,
-            // The record is written before anything is handed over, and kept for a month after the end.
-            None => Ok(Outcome::Gone),
+        // The record is written before anything is handed over, and kept for a month after the end.
+        let Some(record) = self.records.get(key).await? else {
+            return Ok(Outcome::Gone);
+        };
+        match self.go_on(&record, deadline).await {
+            Err(denied @ Error::AccessDenied(_)) => self.deny(&record, denied).await,
+            done => done,
         }
+    }
+
+    /// Tells the state what it would have heard if it had called the function: the queue hears of an error and tells nobody,
+    /// and trying again does not help.
+    async fn deny(&self, record: &Record, denied: Error) -> Result<Outcome, Error> {
+        let is_claimed = self.records.refused(&record.key, self.clock.now()).await?;
+        if !is_claimed {
+            // Another invocation was quicker: what it did is seen when the message comes again.
+            return Err(denied);
+        }
+        tracing::error!(executionArn = %record.execution, state = record.state, error = %denied,
+            "a launch that was handed over is denied");
+        self.tell(record, denied.name(), &denied.to_string()).await
     }
 
     /// Starts the task of a record that is launching.
@@ -124,8 +141,12 @@ where
         }
         tracing::warn!(executionArn = %record.execution, state = record.state, error = failure.kind.name(),
             reason = failure.reason, "the task was not started");
-        let (error, cause) = (failure.kind.name(), failure.cause());
-        match self.tasks.fail(&record.token, error, &cause).await? {
+        self.tell(record, failure.kind.name(), &failure.cause()).await
+    }
+
+    /// Fails the state.
+    async fn tell(&self, record: &Record, error: &str, cause: &str) -> Result<Outcome, Error> {
+        match self.tasks.fail(&record.token, error, cause).await? {
             Sent::Accepted | Sent::Closed => Ok(Outcome::Failed),
             // If it arrived, this error is heard by nobody.
             Sent::Unknown(error) => Err(error.into()),

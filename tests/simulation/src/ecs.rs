@@ -153,6 +153,8 @@ struct Knobs {
     longest: Duration,
     /// Every task does its work within a minute and leaves its result; there is one state, which has a Retry.
     plain: bool,
+    /// `RunTask` is throttled until the launch was handed over, and denied from then on.
+    denied: bool,
 }
 
 /// The world of one schedule, with all that AWS keeps.
@@ -166,6 +168,8 @@ struct Model {
     tasks: RefCell<BTreeMap<String, EcsTask>>,
     /// Client tokens for which ECS had no room.
     refused: RefCell<BTreeSet<String>>,
+    /// Those of launches that were handed over.
+    handed_over: RefCell<BTreeSet<String>>,
     tokens: RefCell<BTreeMap<String, Issued>>,
     runs: RefCell<BTreeMap<ExecutionArn, Execution>>,
     /// Tokens in the bucket.
@@ -228,6 +232,7 @@ impl Knobs {
             lag: Duration::from_secs(8).mul_f64(some(0.6, 1.0)),
             longest,
             plain: false,
+            denied: false,
         }
     }
 }
@@ -267,6 +272,7 @@ impl Model {
             rows: RefCell::default(),
             tasks: RefCell::default(),
             refused: RefCell::default(),
+            handed_over: RefCell::default(),
             tokens: RefCell::default(),
             runs: RefCell::default(),
             kept: RefCell::default(),

@@ -1,7 +1,7 @@
 //! Some hundred schedules of each kind, and every moment at which an invocation may die; `cargo ecs-simulation` runs as
 //! many schedules as you like.
 
-use simulation::ecs::cases::{Lived, dies};
+use simulation::ecs::cases::{Lived, denied, dies};
 use simulation::ecs::{Dies, Part, Scenario, run};
 use simulation::schedules::broken;
 
@@ -77,4 +77,12 @@ fn a_sweep_that_dies_anywhere_is_made_up_for_by_the_next() {
     let first = |lived: Lived| lived.tasks == 1 && lived.attempts == 1;
     // The open records by the index and themselves, the task, the result, the answer, and that it is done.
     assert!(dies_everywhere(Part::Sweep, false, first) >= 4);
+}
+
+/// The queue tells nobody of an error: without that the state would be vouched for, each minute, for ever.
+#[test]
+fn a_launch_that_is_denied_in_the_queue_is_told_to_its_state() {
+    let told = denied().unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(!told.is_empty(), "nobody was told anything");
+    assert!(told.iter().all(|error| error == "Ecs.AccessDenied"), "{told:?}");
 }

@@ -133,6 +133,38 @@ async fn a_launch_that_waits_for_long_is_handed_over() -> Tested {
     .await
 }
 
+/// While ECS is too busy to look at it, nobody knows that it is not allowed: the queue finds out.
+#[tokio::test]
+async fn a_launch_that_is_denied_once_it_was_handed_over_is_told() -> Tested {
+    tested("denied in the queue", Stack::fleet(), async |relay| {
+        let fault = relay.account.fault(Fault::throttle("ECS.RunTask")).await?;
+        let run = relay.stage("denied", &puts("{}"), json!({})).await?;
+        local_cloud::wait::until("the queue to be used", e2e::ecs::STEP_WITHIN, async || {
+            let calls = relay.account.calls().await.map_err(|error| error.to_string())?;
+            match calls.get("SQS.SendMessage") {
+                Some(calls) if calls.functions > 0 => Ok(()),
+                calls => Err(format!("{calls:?}")),
+            }
+        })
+        .await?;
+        let says = "not authorized to perform: iam:PassRole";
+        relay
+            .account
+            .fault(Fault::error("ECS.RunTask", "AccessDeniedException", 400, says))
+            .await?;
+        // Not before: in between it would be started.
+        fault.clear().await?;
+        let run = relay.account.wait_for_execution(&run).await?;
+        assert_eq!(run.error.as_deref(), Some("Ecs.AccessDenied"), "{run:?}");
+        let cause = run.cause.unwrap_or_default();
+        assert!(cause.contains(says), "{cause}");
+        assert!(cause.contains("EcsRoleNamePrefix"), "{cause}");
+        assert!(relay.tasks().await?.is_empty(), "nothing was started");
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_bad_request_names_its_field() -> Tested {
     tested("bad requests", Stack::fleet(), async |relay| {

@@ -136,7 +136,13 @@ impl StartTasks for Caller {
     }
 
     async fn run(&self, plan: &Plan, key: &TaskKey) -> Result<Run, CallError> {
-        if self.model.throttles() {
+        if self.model.knobs.denied && self.model.handed_over.borrow().contains(&key.client_token()) {
+            self.air.step().await;
+            let mut denied = CallError::malformed("ecs:RunTask", "not authorized");
+            denied.code = Some("AccessDeniedException".to_owned());
+            return Err(denied);
+        }
+        if self.model.throttles() || self.model.knobs.denied {
             self.air.step().await;
             return Ok(Run::Throttled(CallError::malformed("ecs:RunTask", "Rate exceeded")));
         }
@@ -204,8 +210,16 @@ impl Places for Caller {
 
 impl Queue for Caller {
     async fn hand_over(&self, key: &TaskKey) -> Result<(), CallError> {
-        self.call("sqs:SendMessage", true, || self.model.post(&Mail::Launch(key.clone())))
-            .await
+        self.call("sqs:SendMessage", true, || {
+            // What an attempt has taken over is started under the key of the one before it.
+            let origin = self
+                .model
+                .record(key)
+                .map_or_else(|| key.clone(), |record| record.origin);
+            self.model.handed_over.borrow_mut().insert(origin.client_token());
+            self.model.post(&Mail::Launch(key.clone()));
+        })
+        .await
     }
 }
 

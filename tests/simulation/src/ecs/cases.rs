@@ -46,3 +46,25 @@ pub fn dies(part: Part, dies: Dies, with_events: bool) -> Result<Lived, String> 
     };
     Ok(lived)
 }
+
+/// `RunTask` is throttled as long as the state's own invocation tries, and the queue, which goes on with the launch, finds
+/// that the function may not call it. The errors that the attempts were told by their tokens.
+pub fn denied() -> Result<Vec<String>, String> {
+    let world = World::new(1, Timestamp::from_millis(1_800_000_000_000), LATENCY);
+    let knobs = Knobs {
+        plain: true,
+        denied: true,
+        longest: Duration::from_mins(1),
+        ..Knobs::default()
+    };
+    let model = Model::new(Scenario::Storm, world, knobs);
+    model.spawn_runs();
+    model.result()?;
+    let tokens = model.tokens.borrow();
+    let told = tokens.values().filter_map(|issued| match &issued.standing {
+        Standing::Answered(Answer::Failure(error)) => Some(error.clone()),
+        _ => None,
+    });
+    let told = told.collect();
+    Ok(told)
+}

@@ -109,6 +109,10 @@ impl Model {
                 let output: Value = serde_json::from_str(output).map_err(|error| error.to_string())?;
                 succeeded(&task, &output, now)
             }
+            Answer::Failure(name) if name == "Ecs.AccessDenied" && self.knobs.denied => match task {
+                None => Ok(()),
+                Some(task) => Err(format!("it has the task {}", task.arn)),
+            },
             Answer::Failure(name) => {
                 let refused = self.refused.borrow().contains(&record.origin.client_token());
                 let late = record.deadline.is_some_and(|deadline| now.after(STEADY) >= deadline);
