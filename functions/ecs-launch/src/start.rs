@@ -26,6 +26,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 /// How often a call is made whose answer was lost.
 const TRIES: u32 = 3;
 
+/// How often a state is told that its task was not started, at most.
+const TELLS: u32 = 5;
+
 /// Time that is left for the answer when trying ends.
 const MARGIN: Duration = Duration::from_secs(5);
 
@@ -144,12 +147,22 @@ where
         self.tell(record, failure.kind.name(), &failure.cause()).await
     }
 
-    /// Fails the state.
+    /// Fails the state. Where that is throttled, or its answer lost, once more: if the first one arrived, the second finds the
+    /// token closed. Whoever comes after this invocation does not know why the task was not started.
     async fn tell(&self, record: &Record, error: &str, cause: &str) -> Result<Outcome, Error> {
-        match self.tasks.fail(&record.token, error, cause).await? {
-            Sent::Accepted | Sent::Closed => Ok(Outcome::Failed),
-            // If it arrived, this error is heard by nobody.
-            Sent::Unknown(error) => Err(error.into()),
+        let (pause, _) = PAUSES;
+        let mut tries = 1;
+        loop {
+            match self.tasks.fail(&record.token, error, cause).await {
+                Ok(Sent::Accepted | Sent::Closed) => return Ok(Outcome::Failed),
+                Ok(Sent::Unknown(failed)) | Err(failed) => {
+                    if failed.is_access_denied() || tries == TELLS {
+                        return Err(failed.into());
+                    }
+                }
+            }
+            tries += 1;
+            self.clock.sleep(pause + self.clock.jitter(pause)).await;
         }
     }
 }
