@@ -89,19 +89,15 @@ where
 {
     /// Looks after every open record.
     pub async fn sweep(&self, deadline: Timestamp) -> Result<Swept, Error> {
-        let mut open = self.records.open().await?;
-        if !open.is_empty() {
-            // Somewhere else each time: if there is no time for all, none of them is left out again and again.
-            let from = self.clock.nonce() % u64::try_from(open.len()).unwrap_or(1);
-            open.rotate_left(usize::try_from(from).unwrap_or(0));
-        }
+        let open = turned(self.records.open().await?, self.clock.nonce());
         let swept = RefCell::new(Swept {
             open: u64::try_from(open.len()).unwrap_or(u64::MAX),
             ..Swept::default()
         });
         let until = deadline.before(MARGIN);
         // Those that ECS has to be asked about are asked about together.
-        for (cluster, records) in by_cluster(&open) {
+        let clusters: Vec<_> = by_cluster(&open).into_iter().collect();
+        for (cluster, records) in turned(clusters, self.clock.nonce()) {
             for records in records.chunks(DESCRIBE_MOST) {
                 if self.clock.now() > until {
                     swept.borrow_mut().left += u64::try_from(records.len()).unwrap_or(0);
@@ -336,10 +332,30 @@ fn is_due(record: &Record, now: Timestamp) -> bool {
         && age.as_secs() % RELAUNCHED_EVERY.as_secs() < 2 * EVERY.as_secs()
 }
 
+/// The same, from somewhere else each time: if there is no time for all, none of them is left out again and again.
+fn turned<T>(mut all: Vec<T>, nonce: u64) -> Vec<T> {
+    let len = u64::try_from(all.len()).unwrap_or(u64::MAX).max(1);
+    all.rotate_left(usize::try_from(nonce % len).unwrap_or(0));
+    all
+}
+
 fn by_cluster(records: &[Record]) -> BTreeMap<&str, Vec<&Record>> {
     let mut clusters: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
     for record in records {
         clusters.entry(&record.plan.cluster).or_default().push(record);
     }
     clusters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::turned;
+
+    #[test]
+    fn each_of_them_comes_first_at_some_time() {
+        let first: Vec<u64> = (0..3).map(|nonce| turned(vec![0, 1, 2], nonce)[0]).collect();
+        assert_eq!(first, [0, 1, 2]);
+        assert_eq!(turned(vec![1, 2], u64::MAX), [2, 1]);
+        assert_eq!(turned(Vec::<u64>::new(), 7), []);
+    }
 }
