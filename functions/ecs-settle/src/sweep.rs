@@ -145,13 +145,8 @@ where
             return;
         }
         let task = record.task.as_ref().and_then(|arn| seen?.get(arn));
-        let done = match (seen, &record.task) {
-            (None, Some(_)) => self
-                .vouch(record, self.clock.now())
-                .await
-                .and(Err(Error::Unavailable("its task could not be looked at".to_owned()))),
-            _ => self.look_after(record, task).await,
-        };
+        let was_asked = seen.is_some() || record.task.is_none();
+        let done = self.look_after(record, task, was_asked).await;
         let mut swept = swept.borrow_mut();
         match done {
             Ok(Did::Beat) => swept.beating += 1,
@@ -166,7 +161,8 @@ where
         }
     }
 
-    async fn look_after(&self, record: &Record, task: Option<&Task>) -> Result<Did, Error> {
+    /// `was_asked`: without it nothing is known of the task, not even that ECS does not know it.
+    async fn look_after(&self, record: &Record, task: Option<&Task>, was_asked: bool) -> Result<Did, Error> {
         let ended = [task, record.ended.as_ref()].into_iter().flatten();
         let mut ended = ended.filter(|task| verdict(task, &record.plan, why(record)) != Verdict::Pending);
         if let Some(task) = ended.next() {
@@ -174,14 +170,14 @@ where
             return Ok(Did::Settled);
         }
         let now = self.clock.now();
-        if record.task.is_some() && task.is_none() {
+        if was_asked && record.task.is_some() && task.is_none() {
             if record.missing.is_some_and(|since| now.since(since) >= LOST_AFTER) {
                 return self.lost(record).await;
             }
             if record.missing.is_none() && now.since(record.at) >= LAUNCHED_WITHIN {
                 self.records.missing(&record.key, Some(now)).await?;
             }
-        } else if record.missing.is_some() {
+        } else if was_asked && record.missing.is_some() {
             self.records.missing(&record.key, None).await?;
         }
         if let Stage::Stopping(stop) = record.stage {
@@ -194,7 +190,11 @@ where
         if record.stage == Stage::Launching && now.since(record.at) >= LAUNCHED_WITHIN {
             self.find_launched(record, now).await?;
         }
-        self.vouch(record, now).await
+        let done = self.vouch(record, now).await?;
+        match was_asked {
+            true => Ok(done),
+            false => Err(Error::Unavailable("its task could not be looked at".to_owned())),
+        }
     }
 
     /// Tells the state that its task runs, on its behalf. A task that nobody waits for is stopped.
