@@ -105,7 +105,9 @@ where
             Ok(true) => {}
             Ok(false) => {
                 // It is counted already; all that this decides is which success comes later.
-                if let Err(error) = self.store.fails(&pipeline, &end, false).await {
+                if end.is_alarm()
+                    && let Err(error) = self.store.fails(&pipeline, &end, false).await
+                {
                     tracing::warn!(executionArn = %end.execution, %error, "counted, but not in the pipeline's incident");
                 }
                 return Ok(Outcome::Counted);

@@ -9,6 +9,7 @@ mod store_cases;
 use std::time::Duration;
 
 use failure_alert::Outcome;
+use failure_alert::alert::{End, Status};
 use failure_alert::events::Success;
 use failure_alert::store::Store;
 use signalbox::clock::Clock;
@@ -132,6 +133,27 @@ async fn a_success_from_before_the_failure_ends_nothing() {
     fleet.alerts.failed(end("bad", 5_000), None, false).await.unwrap();
     assert_eq!(fleet.alerts.succeeded(&early).await.unwrap(), Outcome::Ignored);
     assert_eq!(fleet.subjects().len(), 1);
+}
+
+/// Whoever stops runs by hand while a pipeline fails adds nothing to its failures.
+#[tokio::test]
+async fn what_somebody_stopped_is_no_failure_of_the_pipeline() {
+    let fleet = Fleet::default();
+    fleet.alerts.failed(end("bad", 1), None, false).await.unwrap();
+    let mut outcomes = Vec::new();
+    for (n, name) in ["one", "two", "three"].into_iter().enumerate() {
+        let stopped = End {
+            status: Status::Aborted,
+            error: None,
+            cause: None,
+            ..end(name, n + 2)
+        };
+        outcomes.push(fleet.alerts.failed(stopped, None, false).await.unwrap());
+    }
+    assert_eq!(outcomes, [Outcome::Announced, Outcome::Counted, Outcome::Counted]);
+    let incidents = fleet.alerts.store.incidents().await.unwrap();
+    let failures: Vec<u32> = incidents.iter().map(|incident| incident.failures).collect();
+    assert_eq!(failures, [1]);
 }
 
 #[tokio::test]
