@@ -255,9 +255,14 @@ where
             return Ok(false);
         }
         // The list has no errors. If it was redriven since, that end is what it was.
-        if let Ok(Some(described)) = self.source.describe(&end.execution).await
-            && let Some(full) = described.end
-            && full.is_same(&end)
+        let described = match self.source.describe(&end.execution).await {
+            // Nobody will ever know more of it.
+            Err(error) if error.is_access_denied() => None,
+            described => described?,
+        };
+        if let Some(full) = described
+            .and_then(|described| described.end)
+            .filter(|full| full.is_same(&end))
         {
             end = full;
         }

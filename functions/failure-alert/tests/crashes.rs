@@ -156,6 +156,23 @@ async fn what_somebody_stopped_is_no_failure_of_the_pipeline() {
     assert_eq!(failures, [1]);
 }
 
+/// It may be a refusal, which is not announced: a list does not tell, and its error does.
+#[tokio::test]
+async fn what_a_sweep_cannot_look_at_is_the_next_ones() {
+    let fleet = Fleet::default();
+    fleet.sweep().await;
+    fleet.passes(Duration::from_mins(1));
+    let source = &fleet.alerts.source;
+    source.ended(&run("missed"), Some(Status::Failed), fleet.clock.now());
+    source.is_busy.set(true);
+    let swept = fleet.sweep().await;
+    assert_eq!((swept.failed, swept.missed), (1, 0), "{swept:?}");
+    assert_eq!(fleet.subjects().len(), 0);
+    source.is_busy.set(false);
+    assert_eq!(fleet.sweep().await.missed, 1);
+    assert_eq!(fleet.subjects().len(), 1);
+}
+
 #[tokio::test]
 async fn another_invocation_that_is_at_it_is_waited_for() {
     let fleet = Fleet::default();

@@ -311,6 +311,8 @@ impl Outbox for Told {
 /// Step Functions, which lists what it is told, and knows no more of it than the events; and what is recorded of clones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Known {
+    /// Whether executions cannot be described now.
+    pub(crate) is_busy: Rc<Cell<bool>>,
     listed: Rc<RefCell<Vec<Listed>>>,
     clones: Rc<RefCell<Vec<CloneOf>>>,
     fate: Rc<Fate>,
@@ -345,6 +347,9 @@ impl Source for Known {
     }
 
     async fn describe(&self, _: &ExecutionArn) -> Result<Option<Described>, CallError> {
+        if self.is_busy.get() {
+            return Err(CallError::malformed("states:DescribeExecution", "it is busy"));
+        }
         Ok(Some(Described {
             end: None,
             redrive: Redrive::Unknown,
