@@ -53,6 +53,14 @@ pub struct Swept {
     pub failed: usize,
 }
 
+/// Whether a pipeline had its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Now,
+    /// Those before it had used up the calls: the next sweep begins with it.
+    NextTime,
+}
+
 impl Swept {
     fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
         match result {
@@ -176,7 +184,11 @@ where
                 return Ok(());
             }
             let pipeline = self.sweep_pipeline(machine, lists, deadline, swept).await;
-            swept.note(pipeline);
+            if swept.note(pipeline) == Some(Done::NextTime) {
+                // The cursor stays behind it: it is the next sweep's first.
+                swept.left = count - at;
+                return Ok(());
+            }
             swept.pipelines += 1;
             self.store.set_cursor(machine).await?;
         }
@@ -190,8 +202,8 @@ where
         lists: &mut u32,
         deadline: Timestamp,
         swept: &mut Swept,
-    ) -> Result<(), Error> {
-        let now = self.clock.now();
+    ) -> Result<Done, Error> {
+        let (now, budget) = (self.clock.now(), *lists);
         let mark = match self.store.swept(machine).await? {
             Some(mark) => Some(mark),
             // A clone is no new pipeline: nothing of it is old.
@@ -199,7 +211,8 @@ where
         };
         let Some(mark) = mark else {
             // From now on: what failed before there were alerts is old news.
-            return Ok(self.store.sweeps(machine, now).await?);
+            self.store.sweeps(machine, now).await?;
+            return Ok(Done::Now);
         };
         let since = mark.before(OVERLAP);
         let failed = swept.failed;
@@ -216,7 +229,7 @@ where
                     };
                     if !self.has_time(deadline) {
                         // The mark stays: the next sweep of this pipeline begins where this one did.
-                        return Ok(());
+                        return Ok(Done::Now);
                     }
                     let found = self.found(listed, status, stopped).await;
                     swept.missed += usize::from(swept.note(found) == Some(true));
@@ -225,11 +238,15 @@ where
                 if from.is_none() {
                     break;
                 }
+                if *lists == 0 && budget < LISTS_MOST / 2 {
+                    return Ok(Done::NextTime);
+                }
                 if *lists == 0 {
                     let status = status.name();
                     tracing::error!(stateMachineArn = %machine, status, "more failures than a sweep may list; those before them only their events tell");
                     swept.failed += 1;
-                    return Ok(self.store.sweeps(machine, now).await?);
+                    self.store.sweeps(machine, now).await?;
+                    return Ok(Done::Now);
                 }
             }
         }
@@ -237,7 +254,7 @@ where
         if swept.failed == failed {
             self.store.sweeps(machine, now).await?;
         }
-        Ok(())
+        Ok(Done::Now)
     }
 
     /// Whether it was news.
