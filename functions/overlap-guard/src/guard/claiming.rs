@@ -4,7 +4,7 @@ use signalbox::clock::Clock;
 use signalbox::request::BadRequest;
 
 use super::lookout::{Neighbours, Standing, Whose};
-use super::{Guard, POLL, SLOW_POLL, Step, Turn, sort_by_age};
+use super::{Guard, SLOW_POLL, Step, Turn, sort_by_age};
 use crate::answer::Overlap;
 use crate::error::{CANCELLED, Error};
 use crate::request::Policy;
@@ -102,7 +102,7 @@ where
                 if is_older {
                     self.claims.remove(&pipeline, &claim).await?;
                 }
-                return Ok(Step::Wait(POLL));
+                return Ok(Step::Wait(SLOW_POLL));
             }
         };
         let own = self.strays(turn, Whose::Own(&claim)).await?;

@@ -7,6 +7,7 @@
 //! Times are milliseconds since the epoch, `expires` is seconds (time to live). Every write is conditional.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -14,7 +15,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use signalbox::arn::ExecutionArn;
 use signalbox::aws::CallError;
-use signalbox::clock::Timestamp;
+use signalbox::clock::{Clock, SystemClock, Timestamp};
 use signalbox::item::{Item, Reader, in_days, key, n, run_pk, s};
 use signalbox::quotas::{BATCH_GET_KEYS, EXECUTION_DAYS};
 
@@ -26,6 +27,9 @@ const BATCH_GET: &str = "dynamodb:BatchGetItem";
 
 /// Most calls to read one batch of records, where DynamoDB leaves keys unprocessed.
 const BATCH_TRIES: u32 = 8;
+
+/// Before such a call, and as much again at random: twice as long each time, up to 800 ms.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// [`Records`] in the fleet's table.
 #[derive(Debug, Clone)]
@@ -116,7 +120,12 @@ impl Records for DynamoRecords {
                             "keys were left unprocessed again and again",
                         ));
                     }
-                    Some(keys) => wanted = consistent(keys)?,
+                    Some(keys) => {
+                        // It had no room for them: at once it has none either.
+                        let pause = PAUSE * 2_u32.pow(tries.min(4));
+                        SystemClock.sleep(pause + SystemClock.jitter(pause)).await;
+                        wanted = consistent(keys)?;
+                    }
                 }
             }
         }
