@@ -713,6 +713,10 @@ async fn a_task_is_looked_for_among_those_that_run_and_those_that_have_ended() {
     let list = |status: &str| json!({"cluster": "main", "startedBy": key().started_by(STACK), "desiredStatus": status});
     let none = ok(&json!({"taskArns": []}));
     let one = ok(&json!({"taskArns": [TASK]}));
+    // On a later page.
+    let (later, wire) = cluster([ok(&json!({"taskArns": [], "nextToken": "more"})), one.clone()]);
+    assert_eq!(later.find("main", &key()).await, Ok(Some(TASK.to_owned())));
+    assert_eq!(wire.sent()[1].1["nextToken"], "more");
     for (answers, found) in [
         (vec![one.clone()], Some(TASK)),
         (vec![none.clone(), one], Some(TASK)),

@@ -244,9 +244,9 @@ impl WatchTasks for EcsCluster {
                 .cluster(cluster)
                 .started_by(key.started_by(&self.stack))
                 .desired_status(status);
-            let answer = list.send().await.map_err(|error| CallError::new(LIST, &error))?;
-            if let Some(arn) = answer.task_arns().first() {
-                return Ok(Some(arn.clone()));
+            // A page may be empty, and another one follow.
+            if let Some(arn) = list.into_paginator().items().send().next().await {
+                return arn.map(Some).map_err(|error| CallError::new(LIST, &error));
             }
         }
         Ok(None)
