@@ -204,7 +204,9 @@ where
 
     /// Whether somebody waited for it.
     pub(crate) async fn send(&self, record: &Record, told: &Told) -> Result<bool, Error> {
+        let mut instead = None;
         for again in 0.. {
+            let told = instead.as_ref().unwrap_or(told);
             let sent = match told {
                 Told::Success(output) => self.tasks.succeed(&record.token, output).await,
                 Told::Failure { error, cause } => self.tasks.fail(&record.token, error, cause).await,
@@ -212,6 +214,13 @@ where
             match sent {
                 Ok(Sent::Accepted) => return Ok(true),
                 Ok(Sent::Closed) => return Ok(false),
+                // JSON to us, and not to Step Functions: nor will it be the next time, and the state must not wait for that.
+                Err(error) if matches!(told, Told::Success(_)) && error.code.as_deref() == Some("InvalidOutput") => {
+                    instead = Some(Told::Failure {
+                        error: "Ecs.ResultInvalid".to_owned(),
+                        cause: format!("Step Functions does not take what the container left as an output: {error}."),
+                    });
+                }
                 Err(error) if error.is_throttling() && again < TRIES => {
                     self.clock.sleep(PAUSE + self.clock.jitter(PAUSE)).await;
                 }
