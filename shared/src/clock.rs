@@ -57,7 +57,7 @@ impl Timestamp {
         )
     }
 
-    /// Parses an RFC 3339 time such as `$$.State.EnteredTime`; `None` if it is none.
+    /// Parses an RFC 3339 time such as `$$.State.EnteredTime`, and cuts it at the millisecond; `None` if it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = OffsetDateTime::parse(text, &Rfc3339).ok()?;

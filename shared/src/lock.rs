@@ -62,7 +62,7 @@ use self::store::Heads;
 
 /// Longer than an invocation of any function that sends tokens lives, with a margin for clocks that differ: whoever made
 /// a grant this long ago is not about to deliver it. A test holds the template's `Timeout`s, and
-/// [`RESERVING`](reserve::RESERVING), to less than half of it.
+/// [`RESERVING`](reserve::RESERVING), to half of it at most.
 pub const GRANT_SETTLES: Duration = Duration::from_mins(1);
 
 /// How long `DescribeExecution` may lag: an end that is younger may have been followed by a redrive already, and an

@@ -21,7 +21,7 @@ pub struct Head {
     pub fences: BTreeMap<Ticket, Fence>,
     /// The fence of the last grant.
     pub fence: Fence,
-    /// How many ever queued: the next one's number.
+    /// How many ever queued: the number of the one who did last.
     pub arrivals: u64,
     /// Whether there may be waiters: newcomers queue then.
     pub contended: bool,

@@ -24,7 +24,7 @@ use crate::tasks::Tasks;
 /// the lag with which it is seen, this is less than the sweep waits.
 pub const RESERVED: Duration = Duration::from_secs(20);
 
-/// How long a reservation may take: most of [`RESERVED`] is left for the redrive. Less than half of
+/// How long a reservation may take: it leaves time of [`RESERVED`] for the redrive. No more than half of
 /// [`GRANT_SETTLES`](super::GRANT_SETTLES), as every invocation that hands over: its caller may live longer.
 pub const RESERVING: Duration = Duration::from_secs(12);
 
@@ -69,7 +69,8 @@ where
     C: Clock,
 {
     /// Gives a run that has ended what it held, for its `redrive`th redrive: the next one. `Some`: what it cannot have, and
-    /// who has it, in words; nothing is reserved then. It may be repeated.
+    /// who has it, in words; nothing is reserved then. An error: what was reserved by then stays so until the sweep takes it
+    /// back. It may be repeated.
     pub async fn reserve(&self, execution: &ExecutionArn, redrive: u32) -> Result<Option<String>, Error> {
         let mut new = Vec::new();
         for owner in self.locks.store.owned_by(execution).await? {

@@ -241,7 +241,7 @@ pub trait Store: Heads + Queue + Owners + Directory + Audits {}
 
 impl<S: Heads + Queue + Owners + Directory + Audits> Store for S {}
 
-/// The name of the sort key of an OWNER.
+/// The sort key of an OWNER.
 #[must_use]
 pub fn owner_sk(lock: &LockKey, name: &HoldName) -> String {
     format!("HOLD#{}#{lock}", name.as_str())

@@ -32,7 +32,7 @@ const IDLE: Duration = Duration::from_mins(2);
 pub struct Swept {
     /// Locks that were looked at.
     pub locks: usize,
-    /// Locks that there was no time for.
+    /// Locks that there was no time for, or no time to wait until the end of a run can be believed.
     pub left: usize,
     /// Parts that could not be swept, as a call failed.
     pub failed: usize,
