@@ -130,16 +130,7 @@ impl CallError {
     /// Whether the service refused the call for now: it certainly did not take effect.
     #[must_use]
     pub fn is_throttling(&self) -> bool {
-        matches!(
-            self.code.as_deref(),
-            Some(
-                "ThrottlingException"
-                    | "Throttling"
-                    | "TooManyRequestsException"
-                    | "ProvisionedThroughputExceededException"
-                    | "RequestLimitExceeded"
-            )
-        )
+        self.code.as_deref().is_some_and(is_throttling_code)
     }
 
     /// Whether the role lacks the permission: trying again does not help.
@@ -156,4 +147,20 @@ impl CallError {
             )
         )
     }
+}
+
+/// Whether a service says by this code that it refuses a call for now. The last one is of a state machine's own key.
+pub(crate) fn is_throttling_code(code: &str) -> bool {
+    matches!(
+        code,
+        "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "RequestLimitExceeded"
+            | "TooManyRequestsException"
+            | "ProvisionedThroughputExceededException"
+            | "KmsThrottlingException"
+    )
 }

@@ -804,12 +804,7 @@ impl Call {
 #[tokio::test(start_paused = true)]
 async fn every_other_error_is_one_and_keeps_its_code() {
     for call in CALLS {
-        for code in [
-            "ClusterNotFoundException",
-            "ServerException",
-            "InternalServerException",
-            "SomethingNew",
-        ] {
+        for code in ["ServerException", "InternalServerException", "SomethingNew"] {
             let (outcome, _) = call.answered(vec![error(code); 9]).await;
             let error = outcome.unwrap_err();
             assert_eq!((error.api, error.code.as_deref()), (call.api().as_str(), Some(code)));
@@ -828,6 +823,18 @@ async fn every_other_error_is_one_and_keeps_its_code() {
             assert!(text.starts_with(&format!("{} failed: {says}", call.api())), "{text}");
         }
     }
+}
+
+/// What runs in it would have kept ECS from deleting it.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_in_a_cluster_that_is_not_there() {
+    let gone = || vec![error("ClusterNotFoundException")];
+    let (here, _) = cluster(gone());
+    assert_eq!(here.describe("main", &[TASK.to_owned()]).await, Ok(Vec::new()));
+    let (here, _) = cluster(gone());
+    assert_eq!(here.find("main", &key()).await, Ok(None));
+    let (here, _) = cluster(gone());
+    assert_eq!(here.stop("main", TASK, "its time is up").await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

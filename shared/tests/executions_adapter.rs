@@ -318,12 +318,7 @@ async fn every_other_error_is_one_and_keeps_its_code() {
     for (call, codes) in [
         (
             Call::Describe,
-            &[
-                "InvalidArn",
-                "KmsInvalidStateException",
-                "KmsThrottlingException",
-                "SomethingNew",
-            ][..],
+            &["InvalidArn", "KmsInvalidStateException", "SomethingNew"][..],
         ),
         (
             Call::List,
@@ -340,7 +335,6 @@ async fn every_other_error_is_one_and_keeps_its_code() {
             &[
                 "InvalidArn",
                 "KmsInvalidStateException",
-                "KmsThrottlingException",
                 "ValidationException",
                 "StateMachineTypeNotSupported",
                 "SomethingNew",

@@ -213,6 +213,16 @@ async fn throttling_is_an_error_that_says_so() {
     }
 }
 
+/// The SDK does not know that one, and does not repeat it.
+#[tokio::test(start_paused = true)]
+async fn throttling_by_the_key_of_a_pipeline_is_throttling_too() {
+    for call in CALLS {
+        let (sent, attempts) = call.answered(error("KmsThrottlingException")).await;
+        assert!(sent.unwrap_err().is_throttling());
+        assert_eq!(attempts, 1);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_beat_is_repeated_until_it_is_answered() {
     for (again, then, sent) in [

@@ -9,7 +9,7 @@ const TEMPLATE: &str = include_str!("../../template.yaml");
 
 /// Whoever finds a grant that was made a minute ago takes its maker for dead.
 #[test]
-fn no_invocation_lives_half_as_long_as_a_grant_may_take_to_settle() {
+fn no_invocation_lives_longer_than_half_of_what_a_grant_may_take_to_settle() {
     // It ends what it does to locks by itself, and lives on.
     const RESUME: &str = "ResumeFunction";
     let mut timeouts = Vec::new();
@@ -33,10 +33,9 @@ fn no_invocation_lives_half_as_long_as_a_grant_may_take_to_settle() {
 /// A message is delivered again only when the function that had it is not working on it any more.
 #[test]
 fn a_status_event_is_not_handled_twice_at_once() {
-    let timeout = TEMPLATE
-        .split("VisibilityTimeout: ")
-        .nth(1)
-        .and_then(|rest| rest.lines().next())
-        .expect("a VisibilityTimeout");
-    assert!(timeout.parse::<u64>().expect("seconds") >= 6 * 30);
+    let timeouts = TEMPLATE.split(" VisibilityTimeout: ").skip(1);
+    let timeouts = timeouts.map(|rest| rest.lines().next().and_then(|seconds| seconds.parse::<u64>().ok()));
+    let timeouts: Vec<u64> = timeouts.map(|seconds| seconds.expect("seconds")).collect();
+    assert!(timeouts.len() >= 4, "{timeouts:?}");
+    assert!(timeouts.iter().all(|timeout| *timeout >= 6 * 30), "{timeouts:?}");
 }

@@ -93,7 +93,9 @@ impl TaskKey {
             token: token.to_owned(),
         };
         // Whatever is written in another way is not a key of ours.
-        let is_hash = |text: &str, chars| text.len() == chars && text.chars().all(|c| c.is_ascii_hexdigit());
+        let is_hash = |text: &str, chars| {
+            text.len() == chars && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
         let good = is_hash(run, HASH) && is_hash(step, HASH) && is_hash(token, TOKEN_HASH);
         (good && key.name() == name).then_some(key)
     }
@@ -247,6 +249,7 @@ mod tests {
             "signalbox/",
             "signalbox/a/b/0-0-c",
             &good.to_uppercase(),
+            &good.to_uppercase().replacen("SIGNALBOX/0F/", "signalbox/0f/", 1),
             &format!("{good}x"),
             &good.replace("/0-0-", "/00-0-"),
             &good["signalbox/".len()..],

@@ -235,18 +235,7 @@ impl StartFailure {
 /// 33439, `dask-cloudprovider` 56.
 #[must_use]
 pub fn is_rate_limit(code: Option<&str>, message: &str) -> bool {
-    let by_code = matches!(
-        code,
-        Some(
-            "ThrottlingException"
-                | "Throttling"
-                | "ThrottledException"
-                | "RequestThrottled"
-                | "RequestThrottledException"
-                | "RequestLimitExceeded"
-                | "TooManyRequestsException"
-        )
-    );
+    let by_code = code.is_some_and(crate::aws::is_throttling_code);
     let text = plain(message);
     by_code
         || [

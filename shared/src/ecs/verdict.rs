@@ -290,7 +290,7 @@ impl Case<'_> {
             ),
             Why::NotStarted => self.failure(
                 "Ecs.StartFailed.Other",
-                format!("ECS refused to start the task, and another call had it started and was stopped: {state}."),
+                format!("ECS refused to start the task, and another call had started it all the same, so that it was stopped: {state}."),
                 "The log of ecs-launch has the reason of the refusal; a retry asks ECS again.",
             ),
             Why::Unwanted | Why::ExecutionEnded | Why::Replaced => {

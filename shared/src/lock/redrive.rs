@@ -31,10 +31,12 @@ where
 {
     /// The execution runs again, redriven `redrive` times, the last time at `since`.
     pub async fn redriven(&self, execution: &ExecutionArn, redrive: u32, since: Timestamp) -> Result<(), Error> {
+        // One that cannot be decided does not keep the others from being: the first error is answered in the end.
+        let mut first = Ok(());
         for owner in self.locks.store.owned_by(execution).await? {
-            self.redriven_owner(&owner, redrive, since).await?;
+            first = first.and(self.redriven_owner(&owner, redrive, since).await);
         }
-        Ok(())
+        first
     }
 
     pub(super) async fn redriven_owner(&self, owner: &Owner, redrive: u32, since: Timestamp) -> Result<(), Error> {

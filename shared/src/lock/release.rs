@@ -59,21 +59,19 @@ where
         let Some(owner) = self.locks.store.close(hold, entered, self.now()).await? else {
             return Ok(Released::Nothing);
         };
-        let waited = owner.token.clone().filter(|_| owner.wish == Wish::Open);
         if self.give_back(&owner.wishing(Wish::Released), FreeIf::Any).await? {
             return Ok(Released::Slot);
         }
-        // Released by somebody else, by hand say, while it waits: it must not wait for ever.
-        if let Some(token) = waited {
+        // Released by somebody else, by hand say, while it waits: it must not wait for ever. Also where an attempt before
+        // this one has closed it, and died before it told; a token that was answered is closed, and nothing comes of it.
+        if let Some(token) = &owner.token {
             let cause = format!(
                 "{} was released from the queue of the lock {}",
                 hold.execution.name(),
                 hold.lock
             );
-            let told = self.locks.tasks.fail(&token, REMOVED, &cause).await;
-            if let Ok(Sent::Unknown(error)) | Err(error) = told {
-                tracing::error!(executionArn = %hold.execution, lock = %hold.lock, %error,
-                    "a run that waits could not be told that it was released");
+            if let Sent::Unknown(error) = self.locks.tasks.fail(token, REMOVED, &cause).await? {
+                return Err(error.into());
             }
         }
         Ok(Released::Nothing)
@@ -102,10 +100,12 @@ where
 
     /// Gives back everything that a run has, as it has ended.
     pub async fn ended(&self, execution: &ExecutionArn, end: End) -> Result<(), Error> {
+        // One that cannot be given back does not keep the others from being: the first error is answered in the end.
+        let mut first = Ok(());
         for owner in self.locks.store.owned_by(execution).await? {
-            self.end_owner(owner, end).await?;
+            first = first.and(self.end_owner(owner, end).await.map(drop));
         }
-        Ok(())
+        first
     }
 
     /// The same for one of its holds. Whether the run does not want it any more.

@@ -267,6 +267,7 @@ where
             let page = self.locks.store.overdue(self.now(), from).await?;
             for (lock, place) in page.entries {
                 if !self.has_time(MARGIN) {
+                    tracing::warn!("no time for all waits that are over; the next sweep goes on");
                     return Ok(());
                 }
                 let Some(waiter) = self.locks.store.waiter(&lock, &place).await? else {
@@ -305,8 +306,14 @@ where
                 break;
             }
         }
-        for (machine, holds) in by_machine {
+        let machines = by_machine.len();
+        // In an order that differs each time: where there is time for some only, all have their turn.
+        for (at, (machine, holds)) in by_machine.into_iter().enumerate() {
             if !self.has_time(MARGIN) {
+                tracing::warn!(
+                    left = machines - at,
+                    "no time for all pipelines with holds that were lost"
+                );
                 return Ok(());
             }
             if let Err(error) = self.sweep_lost_of(&machine, &holds, swept).await {

@@ -84,6 +84,7 @@ fn whatever_is_done_to_the_events_there_is_an_answer_on_one_line() {
     let definition = definition();
     let rng = &mut Rng::with_seed(7);
     let (whole, _) = history(160, rng);
+    let mut failures = 0;
     for round in 0..20_000 {
         let mut changed = whole.clone();
         for _ in 0..rng.usize(1..12) {
@@ -93,6 +94,7 @@ fn whatever_is_done_to_the_events_there_is_an_answer_on_one_line() {
         let events = events(&changed[from..]);
         let known = rng.bool().then_some(&definition);
         let Some(failure) = read(known, &events) else { continue };
+        failures += 1;
         for place in failure.places {
             let shown = place.to_string();
             assert!(!shown.is_empty() && !shown.contains('\n'), "round {round}: {shown}");
@@ -101,6 +103,10 @@ fn whatever_is_done_to_the_events_there_is_an_answer_on_one_line() {
             assert!(entered.is_none_or(|id| id > 0), "round {round}: {entered:?}");
         }
     }
+    assert!(
+        failures > 1_000,
+        "only {failures} of these histories say that the execution failed"
+    );
 }
 
 const TYPES: [&str; 12] = [

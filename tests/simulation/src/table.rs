@@ -360,7 +360,6 @@ impl Owners for MemoryTable {
             }
             let before = owner.clone();
             owner.wish = Wish::Released;
-            owner.token = None;
             if let Some(entered) = entered {
                 (owner.attempt.entered, owner.attempt.retry) = (entered, 0);
             }

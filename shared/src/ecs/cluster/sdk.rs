@@ -213,6 +213,12 @@ fn refused(error: &SdkError<RunTaskError>) -> Result<Run, CallError> {
     Ok(Run::Refused(StartFailure::of_exception(service.code(), message)))
 }
 
+/// Whether the cluster is not there any more: then nothing is in it.
+fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    let service = error.as_service_error();
+    service.and_then(ProvideErrorMetadata::code) == Some("ClusterNotFoundException")
+}
+
 fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     error
         .as_service_error()
@@ -226,11 +232,11 @@ impl WatchTasks for EcsCluster {
             .describe_tasks()
             .cluster(cluster)
             .set_tasks(Some(tasks.to_vec()));
-        let answer = describe
-            .send()
-            .await
-            .map_err(|error| CallError::new(DESCRIBE, &error))?;
-        Ok(answer.tasks().iter().map(Task::from).collect())
+        match describe.send().await {
+            Ok(answer) => Ok(answer.tasks().iter().map(Task::from).collect()),
+            Err(error) if is_gone(&error) => Ok(Vec::new()),
+            Err(error) => Err(CallError::new(DESCRIBE, &error)),
+        }
     }
 
     async fn find(&self, cluster: &str, key: &TaskKey) -> Result<Option<String>, CallError> {
@@ -245,8 +251,11 @@ impl WatchTasks for EcsCluster {
                 .started_by(key.started_by(&self.stack))
                 .desired_status(status);
             // A page may be empty, and another one follow.
-            if let Some(arn) = list.into_paginator().items().send().next().await {
-                return arn.map(Some).map_err(|error| CallError::new(LIST, &error));
+            match list.into_paginator().items().send().next().await {
+                Some(Ok(arn)) => return Ok(Some(arn)),
+                Some(Err(error)) if is_gone(&error) => return Ok(None),
+                Some(Err(error)) => return Err(CallError::new(LIST, &error)),
+                None => {}
             }
         }
         Ok(None)
@@ -265,6 +274,7 @@ impl WatchTasks for EcsCluster {
             {
                 Ok(())
             }
+            Err(error) if is_gone(&error) => Ok(()),
             Err(error) => Err(CallError::new(STOP, &error)),
         }
     }

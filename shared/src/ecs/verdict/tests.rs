@@ -222,6 +222,11 @@ fn what_signalbox_stopped_says_why_whatever_it_exited_with() {
         ] {
             for (why, name, says) in [
                 (Why::TimedOut, "Ecs.TimedOut", "timeoutSeconds were over"),
+                (
+                    Why::NotStarted,
+                    "Ecs.StartFailed.Other",
+                    "ECS refused to start the task",
+                ),
                 (Why::Unwanted, "Ecs.Stopped", "does not wait for it any more"),
                 (
                     Why::ExecutionEnded,

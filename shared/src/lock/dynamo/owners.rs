@@ -126,7 +126,7 @@ impl Owners for DynamoLocks {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(owner_key(hold)))
-            .set_expression_attribute_names(Some(names(["wish", "changed", "expires", "token", "active", "due"])))
+            .set_expression_attribute_names(Some(names(["wish", "changed", "expires", "active", "due"])))
             .expression_attribute_values(":released", s(wish_text(Wish::Released)))
             .expression_attribute_values(":now", at(now))
             .expression_attribute_values(":expires", n(in_days(now, RELEASED_DAYS)));
@@ -140,7 +140,8 @@ impl Owners for DynamoLocks {
                 .expression_attribute_values(":entered", at(entered))
                 .expression_attribute_values(":zero", n(0));
         }
-        update.push_str(" REMOVE #token, #active, #due");
+        // The token stays: whoever released it may die before a task that waits is told.
+        update.push_str(" REMOVE #active, #due");
         let updated = call
             .update_expression(update)
             .condition_expression(condition)
