@@ -14,6 +14,12 @@ GUIDE = WORKSPACE / "docs" / "deploying.md"
 POLICIES = WORKSPACE / "policies"
 STACK_POLICY = POLICIES / "stack-policy.json"
 
+# Outputs with a managed policy for the roles of pipelines, and those of the functions that it lets them call.
+PIPELINE_POLICIES = {
+    "PipelinePolicyArn": {"OverlapGuardFunctionArn", "LockAcquireFunctionArn", "LockReleaseFunctionArn"},
+    "EcsPipelinePolicyArn": {"EcsLaunchFunctionArn"},
+}
+
 # What the services document, with its dimensions. Sources: Lambda developer guide, "Types of metrics for Lambda
 # functions"; SQS developer guide, "Available CloudWatch metrics for Amazon SQS"; DynamoDB developer guide, "DynamoDB
 # metrics and dimensions"; EventBridge user guide, "Monitoring Amazon EventBridge"; Step Functions developer guide,
@@ -150,23 +156,60 @@ class Fleet(CloudTest):
         for function in functions:
             self.assertEqual(f"/aws/lambda/{function['FunctionName']}", function["LoggingConfig"]["LogGroup"])
 
-    def test_a_pipeline_may_call_with_the_policy_what_the_readmes_call_and_nothing_else(self):
+    def test_a_pipeline_may_call_with_a_policy_its_functions_and_no_others(self):
         fleet = self.deploy_fleet()
-        arn, iam = fleet["outputs"]["PipelinePolicyArn"], self.client("iam")
+        functions = {function["FunctionArn"] for function in self.client("lambda").list_functions()["Functions"]}
+        self.assertEqual(len(BINARIES), len(functions))
+        for output, names in PIPELINE_POLICIES.items():
+            document = self.policy(fleet["outputs"][output])
+            for statement in document["Statement"]:
+                self.assertEqual(("Allow", "lambda:InvokeFunction"), (statement["Effect"], statement["Action"]))
+                self.assertEqual({"Sid", "Effect", "Action", "Resource"}, set(statement), output)
+            allowed = {function for function in functions if self.may_invoke(document, function)}
+            self.assertEqual({fleet["outputs"][name] for name in names}, allowed, output)
+            for function in functions:
+                for qualifier in ("1", "live", "$LATEST"):
+                    self.assertFalse(self.may_invoke(document, f"{function}:{qualifier}"), output)
+                self.assertFalse(self.may_invoke(document, f"{function}-of-another-stack"), output)
+
+    def policy(self, arn: str) -> dict:
+        """What a managed policy says."""
+        iam = self.client("iam")
         version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-        allowed = set()
-        for statement in document["Statement"]:
-            self.assertEqual(("Allow", "lambda:InvokeFunction"), (statement["Effect"], statement["Action"]))
-            resources = statement["Resource"]
-            allowed |= {resources} if isinstance(resources, str) else set(resources)
-        pasted = set()
+        return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+
+    def may_invoke(self, document: dict, function: str) -> bool:
+        """Whether who has this policy, and no other, may call the function."""
+        [result] = self.client("iam").simulate_custom_policy(
+            PolicyInputList=[json.dumps(document)], ActionNames=["lambda:InvokeFunction"], ResourceArns=[function]
+        )["EvaluationResults"]
+        return result["EvalDecision"] == "allowed"
+
+    def test_the_readmes_name_the_policy_that_their_states_need(self):
+        named = {}
         for readme in (WORKSPACE / "functions").glob("*/README.md"):
-            pasted |= set(re.findall(r'"FunctionName": "\$\{(\w+)\}"', readme.read_text()))
-        self.assertTrue(pasted)
-        self.assertEqual({fleet["outputs"][name] for name in pasted}, allowed)
-        snippet = section("What pipelines' roles need").split("```")[3]
-        self.assertEqual(pasted, set(re.findall(r"- !Ref (\w+FunctionArn)\n", snippet)))
+            text = readme.read_text()
+            pasted = set(re.findall(r'"FunctionName": "\$\{(\w+)\}"', text))
+            self.assertEqual(bool(pasted), "[policy `" in text, readme)
+            for output in re.findall(r"\[policy `(\w+)`\]", text):
+                named.setdefault(output, set()).update(pasted)
+        self.assertEqual(PIPELINE_POLICIES, named)
+
+    def test_the_guide_has_what_each_policy_allows(self):
+        text = section("What pipelines' roles need")
+        rows = dict(re.findall(r"^\| `(\w+PolicyArn)` \| (.*?) \|", text, re.MULTILINE))
+        binary = dict(re.findall(r"^  (\w+):\n(?: {4}.*\n)*? {8}Binary: (\S+)$", FLEET.read_text(), re.MULTILINE))
+        listed = {output: set(re.findall(r"`(\S+)`", row)) for output, row in rows.items()}
+        allowed = {
+            output: {binary[name.removesuffix("Arn")] for name in names} for output, names in PIPELINE_POLICIES.items()
+        }
+        self.assertEqual(allowed, listed)
+        attached, pasted = text.split("```")[1::2]
+        self.assertEqual(set(PIPELINE_POLICIES), set(re.findall(r"- !Ref (\w+)\n", attached)))
+        self.assertEqual(set.union(*PIPELINE_POLICIES.values()), set(re.findall(r"- !Ref (\w+)\n", pasted)))
+        # IAM deletes no policy that a role has.
+        for output in PIPELINE_POLICIES:
+            self.assertIn(f"--policy-arn <{output}>\n", section("Removal"))
 
     def test_the_stack_policy_keeps_what_the_template_retains(self):
         text = FLEET.read_text()
