@@ -300,11 +300,11 @@ async fn a_record_is_closed_unless_it_is_a_later_acquisitions() {
                 "TableName": TABLE,
                 "Key": owner_key(),
                 "UpdateExpression": format!(
-                    "SET #wish = :released, #changed = :now, #expires = :expires{more_set} REMOVE #token, #active, #due"
+                    "SET #wish = :released, #changed = :now, #expires = :expires{more_set} REMOVE #active, #due"
                 ),
                 "ConditionExpression": condition,
                 "ExpressionAttributeNames":
-                    with(&names(&["wish", "changed", "expires", "token", "active", "due"]), &more_names),
+                    with(&names(&["wish", "changed", "expires", "active", "due"]), &more_names),
                 "ExpressionAttributeValues": with(&values, &more_values),
                 "ReturnValues": "ALL_OLD",
             });

@@ -105,7 +105,7 @@ const LATENCY: Duration = Duration::from_millis(40);
 /// Clocks of invocations differ by so much, in milliseconds.
 const SKEW: i64 = 200;
 
-/// The same as a time span.
+/// Longer than two of them differ by: what is decided so shortly before a deadline may be decided either way.
 const STEADY: Duration = Duration::from_millis(500);
 
 /// From then on nothing fails any more.

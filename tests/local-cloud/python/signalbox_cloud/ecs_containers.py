@@ -85,6 +85,8 @@ class Container:
         environment = {
             "PATH": PATH,
             "HOME": self._folder,
+            # In a container of docker, /tmp goes with the container.
+            "TMPDIR": self._folder,
             **_for_aws(task_arn, role_arn),
             **image.environment,
             **_pairs(self.definition),

@@ -66,10 +66,14 @@ class Cloud:
     def stop(self) -> int:
         """Do what the end of the harness does, and say how the cloud took it."""
         self.process.stdin.close()
-        code = self.process.wait(timeout=10)
-        self.process.stdout.close()
-        shutil.rmtree(self.state_dir)
-        return code
+        try:
+            return self.process.wait(timeout=10)
+        finally:
+            # Of one that does not end, nothing is left either.
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            shutil.rmtree(self.state_dir)
 
     def request(self, method: str, path: str, body: dict | None = None, **query: str) -> dict:
         url = f"{self.endpoint}/_local/{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")

