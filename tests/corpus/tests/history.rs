@@ -268,6 +268,7 @@ fn without_the_definition_the_same_state_is_named() {
 #[test]
 #[cfg_attr(not(corpus), ignore = "SIGNALBOX_CORPUS is not set")]
 fn a_tail_that_holds_the_entry_names_the_same_state() {
+    let mut named = 0;
     for (case, place) in failed_cases() {
         for first in 0..case.events.len() {
             let tail = &case.events[first..];
@@ -276,7 +277,9 @@ fn a_tail_that_holds_the_entry_names_the_same_state() {
                 let steps =
                     |place: &Failed| -> Vec<String> { place.path.iter().map(|step| step.state.clone()).collect() };
                 assert_eq!(steps(&read.places[0]), steps(&place), "{} from {first} on", case.file);
+                named += 1;
             }
         }
     }
+    assert!(named > 50, "{named}");
 }

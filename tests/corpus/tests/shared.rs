@@ -108,6 +108,7 @@ fn every_arn_is_read_or_rightly_refused() {
 fn a_status_event_names_an_execution_of_its_machine_and_good_times() {
     let in_the_past =
         Timestamp::parse("2009-01-01T00:00:00Z").unwrap()..Timestamp::parse("2030-01-01T00:00:00Z").unwrap();
+    let mut named = 0;
     for file in files(["events/sfn"]) {
         let event = load(&file);
         let detail = &event["detail"];
@@ -138,8 +139,10 @@ fn a_status_event_names_an_execution_of_its_machine_and_good_times() {
             assert_eq!(machine, text("stateMachineArn"), "{file}");
             assert_eq!(execution.name(), text("name"), "{file}");
             assert_eq!(event["resources"][0], text("executionArn"), "{file}");
+            named += 1;
         }
     }
+    assert!(named > 0, "no event names an execution");
 }
 
 /// The services send seconds with a fraction, which is no exact binary fraction.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use local_cloud::{Account, Cloud, Deployed, Error, Execution, FunctionError, Image, Stack, wait};
 use serde_json::{Value, json};
 
+use crate::lock::failed;
+
 /// How long is waited for a step of a test: longer than it takes on a busy machine.
 pub const STEP_WITHIN: Duration = Duration::from_secs(45);
 
@@ -146,10 +148,7 @@ impl Relay {
                 .items()
                 .send();
             while let Some(event) = pages.next().await {
-                let event = event.map_err(|error| Error::Aws {
-                    call: "States.GetExecutionHistory",
-                    message: format!("{error:?}"),
-                })?;
+                let event = event.map_err(failed("States.GetExecutionHistory"))?;
                 let Some(scheduled) = event.task_scheduled_event_details else {
                     continue;
                 };
@@ -170,10 +169,7 @@ impl Relay {
                 .state_machine_arn(machine.state_machine_arn);
             let mut pages = list.into_paginator().items().send();
             while let Some(run) = pages.next().await {
-                let run = run.map_err(|error| Error::Aws {
-                    call: "States.ListExecutions",
-                    message: format!("{error:?}"),
-                })?;
+                let run = run.map_err(failed("States.ListExecutions"))?;
                 runs.push(run.execution_arn);
             }
         }

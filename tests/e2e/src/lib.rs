@@ -93,10 +93,7 @@ impl Fleet {
             .send();
         let mut names = Vec::new();
         while let Some(event) = pages.next().await {
-            let event = event.map_err(|error| Error::Aws {
-                call: "States.GetExecutionHistory",
-                message: format!("{error:?}"),
-            })?;
+            let event = event.map_err(lock::failed("States.GetExecutionHistory"))?;
             names.extend(event.state_entered_event_details.map(|details| details.name));
         }
         Ok(names)
@@ -105,10 +102,7 @@ impl Fleet {
     /// Stops a run, and waits until it has ended.
     pub async fn stop(&self, run: &str) -> Result<Execution, Error> {
         let stopped = self.account.sfn().stop_execution().execution_arn(run).send().await;
-        stopped.map_err(|error| Error::Aws {
-            call: "States.StopExecution",
-            message: format!("{error:?}"),
-        })?;
+        stopped.map_err(lock::failed("States.StopExecution"))?;
         self.account.wait_for_execution(run).await
     }
 

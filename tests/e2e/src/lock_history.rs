@@ -6,6 +6,8 @@ use futures_util::future::try_join_all;
 use local_cloud::{Account, Error};
 use serde_json::Value;
 
+use crate::lock::failed;
+
 /// Histories that are read at a time.
 const AT_ONCE: usize = 20;
 
@@ -41,10 +43,7 @@ impl History {
             .send();
         let mut events = Vec::new();
         while let Some(event) = pages.next().await {
-            events.push(event.map_err(|error| Error::Aws {
-                call: "States.GetExecutionHistory",
-                message: format!("{error:?}"),
-            })?);
+            events.push(event.map_err(failed("States.GetExecutionHistory"))?);
         }
         Ok(Self { events })
     }

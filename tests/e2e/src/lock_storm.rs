@@ -275,12 +275,3 @@ fn order(served: &[Served<'_>], slots: usize, outcome: &mut Outcome) {
         }
     }
 }
-
-/// The value at this share of a sorted list.
-#[must_use]
-pub fn percentile(sorted: &[i64], share: usize) -> i64 {
-    sorted
-        .get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or_default()
-}

@@ -12,6 +12,7 @@ use local_cloud::{Account, Cloud, Deployed, Error, Execution, FunctionError, Out
 use serde_json::{Value, json};
 
 use self::trial::RUN_WITHIN;
+use crate::lock::failed;
 
 /// The fleet with `resume`, in an account of its own.
 #[derive(Debug)]
@@ -210,12 +211,5 @@ impl Resumes {
             "reason": "a test",
         });
         self.ask(&request).await
-    }
-}
-
-pub(crate) fn failed<E: std::fmt::Debug>(call: &'static str) -> impl FnOnce(E) -> Error {
-    move |error| Error::Aws {
-        call,
-        message: format!("{error:?}"),
     }
 }

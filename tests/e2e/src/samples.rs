@@ -1,9 +1,10 @@
 //! The sample events of `events/`, and what the functions' READMEs say that they are answered.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use local_cloud::FunctionError;
+use local_cloud::workspace::root;
 use serde_json::Value;
 
 /// A function, and the output of the fleet's stack with its name.
@@ -97,10 +98,6 @@ pub fn documented(function: &str) -> BTreeMap<String, (Says, Says)> {
         documented.insert(name.to_owned(), says);
     }
     documented
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// Where a sample event is.

@@ -35,21 +35,15 @@ pub struct Outcome {
 /// Starts `runs` runs at once, in an account of its own, and waits until each has its verdict.
 pub async fn storm(name: &str, runs: usize, weather: Weather) -> Result<Outcome, Error> {
     let fleet = Fleet::deploy(name).await?;
-    match weather {
-        Weather::Fair => {}
-        Weather::StaleList => {
-            fleet
-                .account
-                .fault(Fault::stale("States.ListExecutions", Duration::from_secs(5)))
-                .await?;
-        }
-        Weather::ThrottledTable => {
-            fleet
-                .account
-                .fault(Fault::throttle("DynamoDB.*").rate(0.3).from_functions())
-                .await?;
-        }
-    }
+    let fault = match weather {
+        Weather::Fair => None,
+        Weather::StaleList => Some(Fault::stale("States.ListExecutions", Duration::from_secs(5))),
+        Weather::ThrottledTable => Some(Fault::throttle("DynamoDB.*").rate(0.3).from_functions()),
+    };
+    let fault = match fault {
+        Some(fault) => Some(fleet.account.fault(fault).await?),
+        None => None,
+    };
     #[allow(clippy::disallowed_methods, reason = "says how long it took, decides nothing")]
     let began = Instant::now();
     let names: Vec<String> = (0..runs).map(|n| format!("run-{n}")).collect();
@@ -60,6 +54,14 @@ pub async fn storm(name: &str, runs: usize, weather: Weather) -> Result<Outcome,
     let arns = try_join_all(starts).await?;
     let asked = settled(fleet, &arns).await?;
     let took = began.elapsed();
+    if let Some(fault) = &fault
+        && fault.hits().await? == 0
+    {
+        return Err(Error::Unexpected {
+            from: "the local cloud".to_owned(),
+            reason: format!("{weather:?} struck no call"),
+        });
+    }
     let mut outcome = Outcome {
         survived: Vec::new(),
         refused: 0,

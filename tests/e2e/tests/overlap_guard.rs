@@ -1,10 +1,10 @@
 //! The overlap guard on the local cloud: the template's policies, the real binary, DynamoDB, Step Functions.
 
-use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_sfn::types::ExecutionStatus;
 use e2e::clones::clone_of;
+use e2e::policies::each_is_needed;
 use e2e::storm::{Weather, storm};
 use e2e::{Asked, FOR_EVER, Fleet};
 use futures_util::future::try_join_all;
@@ -356,65 +356,25 @@ async fn cancel_older_is_off_unless_the_stack_allows_it() -> Tested {
     Ok(())
 }
 
-/// Every action of the function's policies is needed: without any one of them a run is refused for want of it.
+/// Every permission that the template gives the function is needed: without any one of them a run is refused for want of it.
 #[tokio::test]
-async fn every_permission_in_the_template_is_needed() -> Tested {
-    let template = include_str!("../../../template.yaml");
-    let actions = [
-        "states:DescribeExecution",
-        "states:ListExecutions",
-        "states:StopExecution",
-        "dynamodb:BatchGetItem",
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "dynamodb:UpdateItem",
-    ];
-    let begin = template.find("\n  OverlapGuardFunction:").expect("the function");
-    let end = template.find("\n  OverlapGuardLogGroup:").expect("what comes after it");
-    let (own, (before, after)) = (&template[begin..end], (&template[..begin], &template[end..]));
-    let granted: Vec<&str> = own
-        .lines()
-        .map(|line| line.trim().trim_start_matches("- ").trim_start_matches("Action: "))
-        .filter(|line| (line.starts_with("states:") || line.starts_with("dynamodb:")) && !line.contains(' '))
-        .collect();
-    assert_eq!(granted.len(), actions.len(), "the template grants {granted:?}");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    try_join_all(actions.iter().map(|action| async move {
-        assert!(granted_once(own, action), "{action} stands once in the template");
-        let without = folder.join(format!("without-{}.yaml", action.replace(':', "-")));
-        std::fs::write(
-            &without,
-            [
-                before,
-                &own.replace(action, "states:ValidateStateMachineDefinition"),
-                after,
-            ]
-            .concat(),
-        )
-        .expect("written");
-        let stack = Stack::new("signalbox", &without).parameter("AllowStopExecution", "true");
-        let fleet = Fleet::of(&format!("without {action}"), stack).await?;
+async fn every_permission_in_the_template_is_needed() -> Result<(), Box<dyn std::error::Error>> {
+    each_is_needed("OverlapGuard", async |permission| {
+        let stack = permission.taken_away(env!("CARGO_TARGET_TMPDIR"))?;
+        let fleet = Fleet::of(&permission.test(), stack.parameter("AllowStopExecution", "true")).await?;
         fleet.start("Quiet", "older", FOR_EVER, json!({})).await?;
         let newer = fleet.start("Quiet", "newer", FOR_EVER, json!({})).await?;
         let mut question = question(&newer);
-        if *action == "states:StopExecution" {
+        if permission.action() == "states:StopExecution" {
             question["policy"] = json!("cancelOlder");
         }
         let error = fleet.invoke(&question).await.expect_err("a permission is missing");
-        assert_eq!(
-            error.error_type, "OverlapGuard.AccessDenied",
-            "without {action}: {error:?}"
-        );
-        assert!(error.error_message.contains(action), "without {action}: {error:?}");
-        Ok::<_, local_cloud::Error>(())
-    }))
-    .await?;
-    Ok(())
-}
-
-fn granted_once(template: &str, action: &str) -> bool {
-    template.matches(action).count() == 1
+        let test = permission.test();
+        assert_eq!(error.error_type, "OverlapGuard.AccessDenied", "{test}: {error:?}");
+        assert!(error.error_message.contains(permission.action()), "{test}: {error:?}");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

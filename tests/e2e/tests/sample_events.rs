@@ -12,6 +12,10 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn every_sample_event_is_answered_as_its_readme_says() -> Result<(), Error> {
+    let listed = [&GUARD[..], &LOCK[..], &ALERTS[..], &ECS[..], &RESUME[..]].concat();
+    let listed: BTreeSet<&str> = listed.into_iter().map(|(folder, _)| folder).collect();
+    let folders = names("");
+    assert_eq!(folders.iter().map(String::as_str).collect::<BTreeSet<_>>(), listed);
     let account = Cloud::shared().await?.main_account();
     let seeds = seed::seed(&account).await?;
     // The guard's take their time, and have nothing to do with the lock's, nor the alerts' with either.

@@ -16,8 +16,8 @@ use workspace::Workspace;
 
 /// Builds the functions and returns the folder of their binaries.
 ///
-/// `local-cloud` is named in the build as well: cargo unifies the features of the packages of one build, so with it the
-/// crates are the very ones that `cargo demo` and `cargo test` have compiled.
+/// `local-cloud` is named in the build as well, and `signalbox` with all features: cargo unifies the features of the packages
+/// of one build, so with them the crates are the very ones that `cargo demo` and `cargo test` have compiled.
 pub async fn functions(workspace: &Workspace, progress: &Progress) -> Result<PathBuf, Error> {
     let step = progress.step("functions", "building");
     if workspace.functions.is_empty() {
@@ -32,6 +32,9 @@ pub async fn functions(workspace: &Workspace, progress: &Progress) -> Result<Pat
         "--message-format=json-render-diagnostics",
         "-p",
         env!("CARGO_PKG_NAME"),
+        "-p",
+        "signalbox",
+        "--all-features",
     ]);
     for function in &workspace.functions {
         command.args(["-p", &function.package, "--bin", &function.binary]);

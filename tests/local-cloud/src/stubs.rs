@@ -310,11 +310,6 @@ impl Account {
         })
     }
 
-    /// The stubbed calls of this account, in the order in which they began.
-    pub async fn stubbed_calls(&self) -> Result<Vec<StubbedCall>, Error> {
-        self.stubbed_calls_of("").await
-    }
-
     async fn stubbed_calls_of(&self, filter: &str) -> Result<Vec<StubbedCall>, Error> {
         let path = format!("/_local/stubs/calls?account={}{filter}", self.id());
         let mut answer = self.cloud().local(Method::GET, &path, None).await?;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use local_cloud::workspace::root;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// Commands of cargo that need no alias.
@@ -23,14 +24,6 @@ const NAMED: [&str; 9] = [
     "shared/",
     "tests/",
 ];
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("the workspace")
-        .to_owned()
-}
 
 /// What a document has.
 #[derive(Default)]

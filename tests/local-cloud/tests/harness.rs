@@ -314,8 +314,9 @@ async fn the_end_leaves_nothing() -> Result<(), Error> {
     drop(cloud);
     assert!(log.exists(), "an account keeps its cloud");
     drop(account);
+    // After five seconds it would have been killed.
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(5),
         "it ended by itself in {:?}",
         begun.elapsed()
     );

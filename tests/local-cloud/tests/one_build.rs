@@ -9,7 +9,8 @@ use std::{
 
 use local_cloud::workspace::Workspace;
 
-/// What is slow to compile; all that it is made of counts as well. Other crates may differ: they take a second.
+/// What is slow to compile; all that it is made of counts as well. Other crates of other people may differ: they take a
+/// second.
 const SDK: [&str; 7] = [
     "aws-config",
     "aws-sdk-cloudwatchlogs",
@@ -26,8 +27,16 @@ async fn every_build_has_the_same_features() {
     let mut named = vec!["local-cloud"];
     let demo = features(&workspace, &packages(&named));
     named.extend(workspace.functions.iter().map(|function| function.package.as_str()));
-    let functions = features(&workspace, &packages(&named));
+    named.push("signalbox");
+    let functions = features(&workspace, &[packages(&named), vec!["--all-features"]].concat());
     let test = features(&workspace, &["--workspace", "--edges=normal,dev"]);
+    // All functions are made of it, and would be compiled twice as well.
+    let ours = |build: &BTreeMap<String, BTreeSet<String>>| {
+        let mut found = build.iter().filter(|(package, _)| package.starts_with("signalbox "));
+        found.next().map(|(_, features)| features.clone())
+    };
+    assert!(ours(&test).is_some_and(|features| features.contains("simulation")));
+    assert_eq!(ours(&functions), ours(&test));
 
     let mut different = Vec::new();
     for package in features(&workspace, &packages(&SDK)).keys() {

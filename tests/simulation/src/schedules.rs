@@ -41,7 +41,12 @@ fn simulate<S: Copy + Display + Sync>(all: &[S], mut schedules: u64, run: Run<S>
                 .map_err(|_| format!("{option} takes a number, not {value}"))
         };
         match option.as_str() {
-            "--schedules" => schedules = number()?,
+            "--schedules" => {
+                schedules = number()?;
+                if schedules == 0 {
+                    return Err(format!("{option} takes a number of at least 1"));
+                }
+            }
             "--seed" => {
                 (first, schedules) = (number()?, 1);
                 crate::trace::tell();

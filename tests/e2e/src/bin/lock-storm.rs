@@ -7,7 +7,8 @@
 
 use std::process::ExitCode;
 
-use e2e::lock_storm::{Storm, percentile, storm};
+use e2e::bench::timing::percentile;
+use e2e::lock_storm::{Storm, storm};
 
 const USAGE: &str = "usage: cargo lock-storm [--rounds N] [--runs N] [--work MILLISECONDS] [--slots N [--kills 0|1]]";
 
@@ -60,9 +61,9 @@ async fn main() -> ExitCode {
         };
         match storm(&format!("lock storm {round}"), kind).await {
             Ok(outcome) => {
-                let hand_offs = match outcome.hand_offs.last() {
-                    Some(longest) => format!("{} {longest} ms", percentile(&outcome.hand_offs, 50)),
-                    None => "-".to_owned(),
+                let hand_offs = match (percentile(&outcome.hand_offs, 50), outcome.hand_offs.last()) {
+                    (Some(median), Some(longest)) => format!("{median} {longest} ms"),
+                    _ => "-".to_owned(),
                 };
                 println!(
                     "{round:>5} {slots:>5} {runs:>5} {:>6} {:>6} {:>8} {:>13} {hand_offs:>16} {:>10.1} {:>8.1}",

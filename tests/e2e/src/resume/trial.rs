@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::Resumes;
 use super::case::{Case, Key};
+use crate::lock::failed;
 
 /// Longest that a run may take on a busy machine.
 pub const RUN_WITHIN: Duration = Duration::from_mins(1);
@@ -415,10 +416,7 @@ async fn moves(resumes: &Resumes, run: &str) -> Result<Moves, Error> {
         left: 0,
     };
     while let Some(event) = pages.next().await {
-        let event = event.map_err(|error| Error::Aws {
-            call: "States.GetExecutionHistory",
-            message: format!("{error:?}"),
-        })?;
+        let event = event.map_err(failed("States.GetExecutionHistory"))?;
         moves.events += 1;
         let succeeded = [
             Type::TaskSucceeded,

@@ -199,9 +199,10 @@ async fn what_fails_otherwise_is_not_counted_with_it() -> Tested {
 #[tokio::test]
 async fn an_event_that_comes_twice_is_announced_once() -> Tested {
     let alerts = Alerts::deploy("twice").await?;
-    alerts.account.fault(Fault::double_events()).await?;
+    let doubled = alerts.account.fault(Fault::double_events()).await?;
     alerts.fails("run-1", "Card.Declined", "declined").await?;
     assert_eq!(alerts.comes(1).await?.len(), 1);
+    assert!(doubled.hits().await? > 0);
     Ok(())
 }
 
@@ -322,14 +323,15 @@ async fn an_announcement_whose_answer_is_lost_is_repeated_rather_than_lost() -> 
     let alerts = Alerts::of("lost answer", Stack::fleet().parameter("Alerts", "false")).await?;
     let run = alerts.fails("run-1", "Card.Declined", "declined").await?;
     let event = Alerts::event(&run, "Card.Declined", "declined");
-    alerts
+    let fault = alerts
         .account
         .fault(Fault::drop_after_effect("SNS.Publish").from_functions().times(1))
         .await?;
     alerts.deliver(&event, 1).await?;
     alerts.age(GIVEN_UP).await?;
     alerts.sweep().await?;
-    assert!(!alerts.comes(1).await?.is_empty());
+    let came = alerts.comes(2).await?;
+    assert_eq!((came.len(), fault.hits().await?), (2, 1), "{came:?}");
     Ok(())
 }
 
@@ -364,7 +366,11 @@ async fn the_lock_that_others_wait_for_is_named() -> Tested {
             .await?
     );
     let text = alerts.comes(1).await?.remove(0).message;
-    assert!(text.contains("warehouse") && text.contains('3'), "{text}");
+    let says = in_one_line(&text);
+    assert!(
+        says.contains("warehouse") && says.contains("3 runs wait for it"),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -384,6 +390,23 @@ async fn an_event_that_nobody_can_read_is_delivered_again_and_harms_no_other() -
     for body in [json!({"detail": {"status": "FAILED"}}), json!([]), Value::Null] {
         assert!(alerts.deliver(&body, 1).await?, "{body}");
     }
+    let run = alerts.fails("run-1", "Card.Declined", "declined").await?;
+    let record = |id: &str, body: &Value| {
+        json!({
+            "messageId": id, "receiptHandle": "r", "body": body.to_string(),
+            "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}, "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:events", "awsRegion": "us-east-1",
+        })
+    };
+    let good = Alerts::event(&run, "Card.Declined", "declined");
+    let batch = json!({"Records": [record("bad", &json!([])), record("good", &good)]});
+    let answer = alerts.account.invoke(&alerts.function, &batch).await?;
+    assert_eq!(
+        answer["batchItemFailures"],
+        json!([{"itemIdentifier": "bad"}]),
+        "{answer}"
+    );
+    assert_eq!(alerts.comes(1).await?.len(), 1);
     Ok(())
 }
 

@@ -132,9 +132,8 @@ async fn a_task_has_its_time() -> Tested {
 #[tokio::test]
 async fn a_late_end_does_not_stop_a_redriven_run() -> Tested {
     tested("late end", Stack::fleet(), async |relay| {
-        // It fails the first time, as its source is not there yet; the redrive has it work.
-        let command = "if [ -e /tmp/signalbox-never-there ]; then exit 9; fi; exec sleep 1000";
-        let run = relay.stage("redriven", command, json!({})).await?;
+        // It is killed the first time; the redrive has it work.
+        let run = relay.stage("redriven", FOR_EVER, json!({})).await?;
         let tasks = relay.running(1).await?;
         let late = relay.account.fault(Fault::drop_events().matching("aws.states")).await?;
         relay.account.kill_container(arn(&tasks[0]), "app", 9, None).await?;

@@ -7,8 +7,9 @@ use local_cloud::{Fault, Stack};
 use serde_json::json;
 use signalbox::clock::{Clock, SystemClock};
 
-/// How long a state may take to hear that its task was not started.
-const SAID_WITHIN: Duration = Duration::from_secs(10);
+/// How long a state may take to hear that its task was not started, on a busy machine. Nobody sweeps here: without the event
+/// it would never hear of it.
+const SAID_WITHIN: Duration = Duration::from_secs(30);
 
 async fn fails_with(relay: &Relay, name: &str, error: &str, says: &str) -> Tested {
     let begun = SystemClock.now();

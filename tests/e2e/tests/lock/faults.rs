@@ -234,7 +234,8 @@ async fn a_place_that_cannot_be_deleted_does_not_hold_up_the_hand_over() -> Test
     assert!(throttled.hits().await? > 0);
     throttled.clear().await?;
     let _ = locks.release_for(LOCK, &holder).await;
-    wait::until("the next one to have the lock", Duration::from_secs(10), async || {
+    // Nobody sweeps here.
+    wait::until("the next one to have the lock", STEP_WITHIN, async || {
         locks.entries(&next, "Work").await.is_ok_and(|entries| entries == 1)
     })
     .await?;
@@ -281,8 +282,7 @@ async fn a_run_whose_place_is_given_back_by_somebody_else_does_not_wait_for_ever
     locks.stop(&holder).await?;
     locks.held_by(LOCK, &[]).await?;
     locks.sweep().await?;
-    let within = Duration::from_secs(10);
-    locks.account.wait_for_execution_within(&waiter, within).await?;
+    locks.ends(&waiter).await?;
     Ok(())
 }
 
@@ -304,7 +304,7 @@ async fn a_redriven_run_that_does_not_say_so_queues_again_when_its_redrive_becom
         .fault(Fault::stale("States.DescribeExecution", Duration::from_secs(3)).from_functions())
         .await?;
     locks.redrive(&run).await?;
-    wait::until("it to wait again", Duration::from_secs(20), async || {
+    wait::until("it to wait again", STEP_WITHIN, async || {
         let history = locks.history(&run).await.map_err(|error| error.to_string())?;
         let waiters = locks.waiters(LOCK).await.map_err(|error| error.to_string())?;
         match waiters == ["run"] {

@@ -124,7 +124,7 @@ async fn a_release_by_somebody_who_does_not_hold_changes_nothing() -> Tested {
 /// Runs that end without a release of their own, one after the other, while their events come as they please.
 async fn are_served_whatever_the_events_do(name: &str, fault: Fault) -> Tested {
     let locks = Locks::deploy(name).await?;
-    locks.account.fault(fault).await?;
+    let fault = locks.account.fault(fault).await?;
     let ends = Does {
         seconds: 0.2,
         and_then: "end",
@@ -139,6 +139,7 @@ async fn are_served_whatever_the_events_do(name: &str, fault: Fault) -> Tested {
     let work: Vec<_> = histories.iter().flat_map(|history| history.visits("Work")).collect();
     assert_eq!((work.len(), most_at_once(&work)), (8, 1));
     locks.held_by(LOCK, &[]).await?;
+    assert!(fault.hits().await? > 0, "{name}: the fault struck");
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Clones that nobody needs any more go, and what they have done is kept.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::types::ExecutionStatus;
@@ -20,8 +21,11 @@ pub(crate) fn impatient(fleet: &Stack) -> Result<Stack, std::io::Error> {
     let days = "    Default: 7\n    MinValue: 1\n    MaxValue: 365\n";
     assert_eq!(template.matches(days).count(), 1, "ResumeRetentionDays");
     let template = template.replace(days, "    Default: 0\n    MinValue: 0\n    MaxValue: 365\n");
+    // A file for each: another test may be reading its own.
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
     let name = fleet.template.file_name().unwrap_or_default().to_string_lossy();
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("impatient-{name}"));
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("impatient-{number}-{name}"));
     std::fs::write(&file, template)?;
     Ok(Stack::new("signalbox", &file).parameter("Alerts", "false"))
 }

@@ -1,7 +1,7 @@
 //! The commands: break a protocol in each of a list of ways, and show that its simulation notices.
 //!
-//! They work on a copy of the workspace under `target/mutants`, with a target folder of its own. An edit that does not
-//! apply any more is an error: the list is kept up with the code.
+//! They work on a copy of the workspace in `mutants` of the target folder, which has a target folder of its own. An edit
+//! that does not apply any more is an error: the list is kept up with the code.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -54,7 +54,8 @@ impl<S: Copy + Display> Protocol<S> {
             .ancestors()
             .nth(2)
             .ok_or("the workspace is two folders up")?;
-        let place = root.join("target/mutants");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        let place = std::path::absolute(target.join("mutants")).map_err(|error| error.to_string())?;
         let tree = place.join("tree");
         copy_workspace(root, &tree).map_err(|error| format!("the workspace cannot be copied: {error}"))?;
         println!("building the protocol as it is, in {}", place.display());
