@@ -29,7 +29,7 @@ const SETTLE: &str = include_str!("../../ecs-settle/README.md");
 const RESULT: &str = include_str!("../../ecs-result/README.md");
 const ERRORS: &str = include_str!("../../../docs/errors.md");
 const SEMANTICS: &str = include_str!("../../../docs/ecs-relay.md");
-const FLEET: &str = include_str!("../../../README.md");
+const DEPLOYING: &str = include_str!("../../../docs/deploying.md");
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const BY_URL: &str = include_str!("../../../examples/nightly-etl/nightly-etl.asl.json");
 const BY_LOG: &str = include_str!("../../../examples/nightly-etl/nightly-etl-log.asl.json");
@@ -333,7 +333,7 @@ fn the_tags_are_those_of_the_code_and_the_parameters_the_templates() {
     assert_eq!(parameters, BTreeSet::from(expected));
 }
 
-/// Each parameter of the relay is in the README of the fleet, with its default.
+/// Each parameter of the relay is in the guide, with its default.
 #[test]
 fn the_parameters_are_the_templates() {
     let (_, rest) = TEMPLATE.split_once("\nParameters:\n").expect("parameters");
@@ -343,7 +343,7 @@ fn the_parameters_are_the_templates() {
         .filter_map(|line| line.strip_prefix("  Ecs")?.strip_suffix(':'));
     let names: BTreeSet<String> = names.map(|name| format!("Ecs{name}")).collect();
     assert_eq!(names.len(), 10, "{names:?}");
-    let rows = rows(FLEET);
+    let rows = rows(section(DEPLOYING, "Parameters"));
     for name in &names {
         let row = rows.iter().find(|row| row[0] == name).expect(name);
         let block = of_template(name);
