@@ -63,11 +63,17 @@ enum Done {
 
 impl Swept {
     fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        self.keep(result, &mut None)
+    }
+
+    /// The same, of a whole kind of work: its error is kept, if it is the first one.
+    fn keep<T>(&mut self, result: Result<T, Error>, first: &mut Option<Error>) -> Option<T> {
         match result {
             Ok(done) => Some(done),
             Err(error) => {
                 self.failed += 1;
                 tracing::error!(%error, "a part of the sweep failed");
+                first.get_or_insert(error);
                 None
             }
         }
@@ -83,31 +89,41 @@ where
     K: Clones,
     C: Clock,
 {
-    /// Sweeps until `deadline`. What fails does not keep the rest from being swept: it is counted, and logged.
+    /// Sweeps until `deadline`. What fails does not keep the rest from being swept: it is counted, and logged. Where a whole
+    /// kind of work could not be begun, its error is the answer: such a sweep has not come to its end.
     pub async fn sweep(&self, deadline: Timestamp) -> Result<Swept, Error> {
+        let mut first = None;
+        let swept = self.sweep_each(deadline, &mut first).await;
+        match first {
+            Some(error) => Err(error),
+            None => Ok(swept),
+        }
+    }
+
+    async fn sweep_each(&self, deadline: Timestamp, first: &mut Option<Error>) -> Swept {
         let mut swept = Swept::default();
         let pending = self.store.pending(self.clock.now()).await.map_err(Error::from);
-        for end in swept.note(pending).unwrap_or_default() {
+        for end in swept.keep(pending, first).unwrap_or_default() {
             if !self.has_time(deadline) {
-                return Ok(swept);
+                return swept;
             }
             let failed = self.failed(end, None, false).await;
             swept.resumed += usize::from(swept.note(failed).is_some());
         }
         let closed = self.store.closed(self.clock.now()).await.map_err(Error::from);
-        for group in swept.note(closed).unwrap_or_default() {
+        for group in swept.keep(closed, first).unwrap_or_default() {
             if !self.has_time(deadline) {
-                return Ok(swept);
+                return swept;
             }
             let closed = self.close(&group).await;
             swept.closed += usize::from(swept.note(closed).is_some());
         }
         let mut lists = LISTS_MOST;
         let recoveries = self.sweep_incidents(&mut lists, deadline, &mut swept).await;
-        swept.note(recoveries);
+        swept.keep(recoveries, first);
         let missed = self.sweep_pipelines(&mut lists, deadline, &mut swept).await;
-        swept.note(missed);
-        Ok(swept)
+        swept.keep(missed, first);
+        swept
     }
 
     fn has_time(&self, deadline: Timestamp) -> bool {

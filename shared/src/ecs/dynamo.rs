@@ -26,7 +26,7 @@ use super::task::Task;
 use crate::aws::CallError;
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::item::{Item, Reader, all_found, at, in_days, indexed_key, met, n, s};
-use crate::quotas::BATCH_GET_KEYS;
+use crate::quotas::{BATCH_GET_KEYS, EXECUTION_DAYS};
 
 const GET: &str = "dynamodb:GetItem";
 const BATCH: &str = "dynamodb:BatchGetItem";
@@ -208,7 +208,8 @@ impl Records for DynamoRecords {
             )
             .expression_attribute_values(":adopted", s(item::ADOPTED))
             .expression_attribute_values(":by", s(record.key.name()))
-            .expression_attribute_values(":expires", n(in_days(record.at, KEPT_DAYS)))
+            // Its task goes on under its key, and a state may wait for as long as its execution.
+            .expression_attribute_values(":expires", n(in_days(record.at, EXECUTION_DAYS + KEPT_DAYS)))
             .build()
             .map_err(malformed)?;
         let write = self
