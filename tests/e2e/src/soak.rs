@@ -10,6 +10,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use futures_util::future::{join, join_all, try_join_all};
 use local_cloud::{Account, Cloud, Deployed, Error, Execution, Fault, Image, Stack, visits};
 use serde_json::{Value, json};
+use signalbox::ecs::key::TaskKey;
 
 use crate::ecs::puts;
 use crate::lock::failed;
@@ -27,6 +28,9 @@ const ENDS_WITHIN: Duration = Duration::from_mins(10);
 /// How long the fleet has, when all runs have ended and nothing is wrong any more, to put everything right: its sweeps come
 /// each minute, and what it gave up on it tries again five minutes later.
 const SETTLES_WITHIN: Duration = Duration::from_mins(15);
+
+/// Sweeps of `failure-alert` that are not waited for, each time that it is looked whether all is settled.
+const SWEEPS: usize = 15;
 
 /// The errors by which runs may fail: what their inputs and the people of the soak bring about. The fleet's own, such as
 /// `Lock.Unavailable`, are to be retried until they have passed.
@@ -323,7 +327,13 @@ impl Soak {
     /// Waits until nothing is left over, or tells what is.
     async fn settles(&self) -> Result<(), Box<dyn std::error::Error>> {
         let until = Instant::now() + SETTLES_WITHIN;
+        let alerts = self.fleet.output("FailureAlertFunctionName")?;
         loop {
+            // Each minute it looks for what its events have not told in 4 state machines, and each clone is one: an hour's
+            // sweeps at once.
+            for _ in 0..SWEEPS {
+                self.account.invoke(alerts, &json!({"sweep": true})).await?;
+            }
             let left = self.left_over().await?;
             if left.is_empty() {
                 break;
@@ -392,17 +402,16 @@ impl Soak {
             }
         }
         let records = self.items("EcsTableName").await?;
-        let known: BTreeSet<&str> = records
-            .iter()
-            .filter_map(|item| item.get("task")?.as_s().ok().map(String::as_str))
-            .collect();
+        let known: BTreeSet<String> = records.iter().filter_map(name_of).collect();
         let tasks = self.account.ecs_tasks().await?;
         for task in &tasks {
             let arn = task["taskArn"].as_str().unwrap_or_default();
             if task["lastStatus"] != "STOPPED" {
                 left.push(format!("a task runs: {arn}"));
             }
-            if !known.contains(arn) {
+            // By what it says of itself: a task that was stopped before its start was noted is in its record by that alone.
+            let key = task["startedBy"].as_str().and_then(TaskKey::of_started_by);
+            if key.is_none_or(|key| !known.contains(&key.name())) {
                 left.push(format!("a task has no record: {arn}"));
             }
         }
@@ -476,6 +485,13 @@ impl Times {
             held: after("Take", visit("Give back").map(|visit| visit.from).or(end)),
         }
     }
+}
+
+/// The name of the key of a task's record.
+fn name_of(item: &std::collections::HashMap<String, AttributeValue>) -> Option<String> {
+    let run = text(item, "pk")?.strip_prefix("RUN#")?;
+    let [step, redrive, retry, token] = text(item, "sk")?.split('#').collect::<Vec<_>>().try_into().ok()?;
+    Some(format!("{run}/{step}/{redrive}-{retry}-{token}"))
 }
 
 fn text<'i>(item: &'i std::collections::HashMap<String, AttributeValue>, name: &str) -> Option<&'i str> {
