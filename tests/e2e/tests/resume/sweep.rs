@@ -12,6 +12,9 @@ use signalbox::pipeline::CLONES_PK;
 
 use crate::{Tested, fails, tasks};
 
+/// A template for each test: another one may be reading its own.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+
 /// More than a clone is condemned before it is deleted.
 const AN_HOUR: i64 = 3_600_000;
 
@@ -21,8 +24,6 @@ pub(crate) fn impatient(fleet: &Stack) -> Result<Stack, std::io::Error> {
     let days = "    Default: 7\n    MinValue: 1\n    MaxValue: 365\n";
     assert_eq!(template.matches(days).count(), 1, "ResumeRetentionDays");
     let template = template.replace(days, "    Default: 0\n    MinValue: 0\n    MaxValue: 365\n");
-    // A file for each: another test may be reading its own.
-    static MADE: AtomicUsize = AtomicUsize::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let name = fleet.template.file_name().unwrap_or_default().to_string_lossy();
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("impatient-{number}-{name}"));
