@@ -24,6 +24,7 @@ use ecs_launch::settings::Defaults;
 use ecs_launch::{Launches, Outcome};
 use ecs_settle::Settles;
 use signalbox::arn::ExecutionArn;
+use signalbox::aws::CallError;
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::ecs::error::Error;
 use signalbox::ecs::key::TaskKey;
@@ -151,10 +152,24 @@ struct Knobs {
     lag: Duration,
     /// How long a container works at most.
     longest: Duration,
+    /// How much longer every container works.
+    longer: Duration,
     /// Every task does its work within a minute and leaves its result; there is one state, which has a Retry.
     plain: bool,
-    /// `RunTask` is throttled until the launch was handed over, and denied from then on.
-    denied: bool,
+    /// `timeoutSeconds` of the state, if it is plain.
+    timeout_seconds: Option<u64>,
+    /// `RunTask` is throttled until the launch was handed over.
+    queued: bool,
+}
+
+/// A call that fails as long as there is trouble.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    api: &'static str,
+    /// With which code,
+    code: &'static str,
+    /// and how often still.
+    times: u32,
 }
 
 /// The world of one schedule, with all that AWS keeps.
@@ -183,6 +198,8 @@ struct Model {
     /// In the cases that are fixed: whose first invocation dies, and when.
     fatal: Cell<Option<(Part, Dies)>>,
     died: Cell<bool>,
+    /// Or which call fails.
+    failing: Cell<Option<Failing>>,
     broken: RefCell<Option<String>>,
 }
 
@@ -231,8 +248,7 @@ impl Knobs {
             skipped: if outage { 0.97 } else { some(0.4, 0.5) },
             lag: Duration::from_secs(8).mul_f64(some(0.6, 1.0)),
             longest,
-            plain: false,
-            denied: false,
+            ..Self::default()
         }
     }
 }
@@ -281,6 +297,7 @@ impl Model {
             busy: Cell::new(0),
             fatal: Cell::new(None),
             died: Cell::new(false),
+            failing: Cell::new(None),
             broken: RefCell::default(),
         })
     }
@@ -325,6 +342,20 @@ impl Model {
 
     fn throttles(&self) -> bool {
         self.mishap(self.knobs.throttled)
+    }
+
+    fn is_failing(&self, api: &str) -> bool {
+        self.failing.get().is_some_and(|failing| failing.api == api)
+    }
+
+    /// How this call fails, if it is the one that does.
+    fn failure_of(&self, api: &'static str) -> Option<CallError> {
+        let failing = self.failing.get().filter(|_| self.is_failing(api) && !self.is_calm())?;
+        let times = failing.times.checked_sub(1)?;
+        self.failing.set(Some(Failing { times, ..failing }));
+        let mut error = CallError::malformed(api, failing.code);
+        error.code = Some(failing.code.to_owned());
+        Some(error)
     }
 
     fn breaks(&self, what: impl Into<String>) {

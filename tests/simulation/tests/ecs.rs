@@ -1,7 +1,10 @@
 //! Some hundred schedules of each kind, and every moment at which an invocation may die; `cargo ecs-simulation` runs as
 //! many schedules as you like.
 
-use simulation::ecs::cases::{Lived, denied, dies};
+use std::time::Duration;
+
+use ecs_settle::sweep::STOPS_WITHIN;
+use simulation::ecs::cases::{Lived, Told, denied, dies, not_taken, told_again, unseen, unstoppable};
 use simulation::ecs::{Dies, Part, Scenario, run};
 use simulation::schedules::broken;
 
@@ -79,10 +82,44 @@ fn a_sweep_that_dies_anywhere_is_made_up_for_by_the_next() {
     assert!(dies_everywhere(Part::Sweep, false, first) >= 4);
 }
 
+/// Somebody was told something, and nobody anything else than this.
+fn all_are_told(told: Result<Vec<Told>, String>, error: &str) -> Vec<Told> {
+    let told = told.unwrap_or_else(|broken| panic!("{broken}"));
+    assert!(!told.is_empty(), "nobody was told anything");
+    assert!(told.iter().all(|told| told.error == error), "{told:?}");
+    told
+}
+
 /// The queue tells nobody of an error: without that the state would be vouched for, each minute, for ever.
 #[test]
 fn a_launch_that_is_denied_in_the_queue_is_told_to_its_state() {
-    let told = denied().unwrap_or_else(|broken| panic!("{broken}"));
-    assert!(!told.is_empty(), "nobody was told anything");
-    assert!(told.iter().all(|error| error == "Ecs.AccessDenied"), "{told:?}");
+    all_are_told(denied(), "Ecs.AccessDenied");
+}
+
+/// Retries match the name: whoever comes later, and does not know the reason, says `Ecs.StartFailed.Other`.
+#[test]
+fn a_refusal_is_told_with_its_reason_although_telling_it_is_throttled() {
+    all_are_told(told_again(), "Ecs.StartFailed.Capacity");
+}
+
+/// The time is up within seconds, but only a sweep sees it, and the task may take its time to stop.
+fn are_told_once_it_is_late(told: Result<Vec<Told>, String>) {
+    let told = all_are_told(told, "Ecs.TimedOut");
+    let late = STOPS_WITHIN..STOPS_WITHIN + Duration::from_mins(5);
+    assert!(told.iter().all(|told| late.contains(&told.after)), "{told:?}");
+}
+
+#[test]
+fn a_state_whose_task_cannot_be_looked_at_is_told_that_its_time_is_up() {
+    are_told_once_it_is_late(unseen());
+}
+
+#[test]
+fn a_state_whose_task_cannot_be_stopped_is_told_that_its_time_is_up() {
+    are_told_once_it_is_late(unstoppable());
+}
+
+#[test]
+fn a_state_whose_result_is_not_taken_is_told_so() {
+    all_are_told(not_taken(), "Ecs.ResultInvalid");
 }

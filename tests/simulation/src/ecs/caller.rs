@@ -41,6 +41,9 @@ impl Caller {
     ) -> Result<T, CallError> {
         let call = self.air.calls_now().await;
         self.air.step().await;
+        if let Some(error) = self.model.failure_of(api) {
+            return Err(error);
+        }
         if self.model.strikes() {
             let mut error = CallError::malformed(api, "throttled, or lost on the way");
             if self.model.world.chance(0.5) {
@@ -61,9 +64,9 @@ impl Caller {
         Ok(answer)
     }
 
-    async fn send(&self, token: &TaskToken, answer: Option<Answer>) -> Result<Sent, CallError> {
+    async fn send(&self, api: &'static str, token: &TaskToken, answer: Option<Answer>) -> Result<Sent, CallError> {
         let sent = self
-            .call("states:SendTask", true, || match &answer {
+            .call(api, true, || match &answer {
                 None => self.model.is_open(token),
                 Some(answer) => self.model.answers(token, answer),
             })
@@ -71,7 +74,8 @@ impl Caller {
         match sent {
             Ok(true) => Ok(Sent::Accepted),
             Ok(false) => Ok(Sent::Closed),
-            Err(error) if error.is_throttling() => Err(error),
+            // The service says that it did not take it.
+            Err(error) if error.code.is_some() => Err(error),
             Err(error) => Ok(Sent::Unknown(error)),
         }
     }
@@ -97,15 +101,17 @@ impl Clock for Caller {
 
 impl Tasks for Caller {
     async fn succeed(&self, token: &TaskToken, output: &str) -> Result<Sent, CallError> {
-        self.send(token, Some(Answer::Success(output.to_owned()))).await
+        let answer = Answer::Success(output.to_owned());
+        self.send("states:SendTaskSuccess", token, Some(answer)).await
     }
 
     async fn fail(&self, token: &TaskToken, error: &str, _cause: &str) -> Result<Sent, CallError> {
-        self.send(token, Some(Answer::Failure(error.to_owned()))).await
+        let answer = Answer::Failure(error.to_owned());
+        self.send("states:SendTaskFailure", token, Some(answer)).await
     }
 
     async fn beat(&self, token: &TaskToken) -> Result<Sent, CallError> {
-        self.send(token, None).await
+        self.send("states:SendTaskHeartbeat", token, None).await
     }
 
     async fn outcome(&self, _run: &ExecutionArn, _token: &TaskToken) -> Result<Outcome, CallError> {
@@ -136,13 +142,8 @@ impl StartTasks for Caller {
     }
 
     async fn run(&self, plan: &Plan, key: &TaskKey) -> Result<Run, CallError> {
-        if self.model.knobs.denied && self.model.handed_over.borrow().contains(&key.client_token()) {
-            self.air.step().await;
-            let mut denied = CallError::malformed("ecs:RunTask", "not authorized");
-            denied.code = Some("AccessDeniedException".to_owned());
-            return Err(denied);
-        }
-        if self.model.throttles() || self.model.knobs.denied {
+        let is_first = self.model.knobs.queued && !self.model.handed_over.borrow().contains(&key.client_token());
+        if self.model.throttles() || is_first {
             self.air.step().await;
             return Ok(Run::Throttled(CallError::malformed("ecs:RunTask", "Rate exceeded")));
         }

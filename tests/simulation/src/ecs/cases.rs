@@ -1,4 +1,5 @@
-//! One state and its task, where one invocation dies at one certain moment: between any two of its calls.
+//! One state and its task, where one invocation dies at one certain moment: between any two of its calls;
+//! or where one call fails for long.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use signalbox::clock::Timestamp;
 use signalbox::simulation::World;
 
 use super::tokens::{Answer, Standing};
-use super::{Dies, Knobs, LATENCY, Model, Part, Scenario};
+use super::{Dies, Failing, Knobs, LATENCY, Model, Part, Scenario};
 
 /// What came of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,24 +48,96 @@ pub fn dies(part: Part, dies: Dies, with_events: bool) -> Result<Lived, String> 
     Ok(lived)
 }
 
-/// `RunTask` is throttled as long as the state's own invocation tries, and the queue, which goes on with the launch, finds
-/// that the function may not call it. The errors that the attempts were told by their tokens.
-pub fn denied() -> Result<Vec<String>, String> {
+/// What an attempt was told by its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The error.
+    pub error: String,
+    /// How long after the beginning.
+    pub after: Duration,
+}
+
+/// One call fails for longer than an hour, or some times. The failures that the attempts of the state were told.
+fn told(knobs: Knobs, failing: Failing) -> Result<Vec<Told>, String> {
     let world = World::new(1, Timestamp::from_millis(1_800_000_000_000), LATENCY);
     let knobs = Knobs {
         plain: true,
-        denied: true,
         longest: Duration::from_mins(1),
-        ..Knobs::default()
+        ..knobs
     };
-    let model = Model::new(Scenario::Storm, world, knobs);
+    let model = Model::new(Scenario::Outage, world, knobs);
+    model.failing.set(Some(failing));
     model.spawn_runs();
     model.result()?;
     let tokens = model.tokens.borrow();
     let told = tokens.values().filter_map(|issued| match &issued.standing {
-        Standing::Answered(Answer::Failure(error)) => Some(error.clone()),
+        Standing::Answered(Answer::Failure(error)) => Some(Told {
+            error: error.clone(),
+            after: issued.closed?.since(model.start),
+        }),
         _ => None,
     });
     let told = told.collect();
     Ok(told)
+}
+
+fn always(api: &'static str, code: &'static str) -> Failing {
+    Failing {
+        api,
+        code,
+        times: u32::MAX,
+    }
+}
+
+/// Tasks that work for hours, and whose time is up after seconds.
+fn too_long() -> Knobs {
+    Knobs {
+        longer: Duration::from_hours(3),
+        timeout_seconds: Some(5),
+        ..Knobs::default()
+    }
+}
+
+/// `RunTask` is throttled as long as the state's own invocation tries, and the queue, which goes on with the launch, finds
+/// that the function may not call it.
+pub fn denied() -> Result<Vec<Told>, String> {
+    let knobs = Knobs {
+        queued: true,
+        ..Knobs::default()
+    };
+    told(knobs, always("ecs:RunTask", "AccessDeniedException"))
+}
+
+/// The queue finds that ECS has no room, and is throttled when it says so for the first time.
+pub fn told_again() -> Result<Vec<Told>, String> {
+    let knobs = Knobs {
+        queued: true,
+        refused: 1.0,
+        ..Knobs::default()
+    };
+    let failing = Failing {
+        api: "states:SendTaskFailure",
+        code: "ThrottlingException",
+        times: 1,
+    };
+    told(knobs, failing)
+}
+
+/// The time of a task is up that cannot be looked at, and no event tells of it.
+pub fn unseen() -> Result<Vec<Told>, String> {
+    let knobs = Knobs {
+        lost: 1.0,
+        ..too_long()
+    };
+    told(knobs, always("ecs:DescribeTasks", "AccessDeniedException"))
+}
+
+/// The time of a task is up that cannot be stopped.
+pub fn unstoppable() -> Result<Vec<Told>, String> {
+    told(too_long(), always("ecs:StopTask", "AccessDeniedException"))
+}
+
+/// Step Functions does not take what the tasks leave.
+pub fn not_taken() -> Result<Vec<Told>, String> {
+    told(Knobs::default(), always("states:SendTaskSuccess", "InvalidOutput"))
 }

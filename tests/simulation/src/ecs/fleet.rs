@@ -175,7 +175,8 @@ impl Model {
             2 | 3 => Duration::from_mins(2),
             _ => Duration::from_secs(20),
         };
-        let mut exits = runs.after(Duration::from_millis(200) + world.up_to(most.min(knobs.longest)));
+        let works = Duration::from_millis(200) + world.up_to(most.min(knobs.longest)) + knobs.longer;
+        let mut exits = runs.after(works);
         let code = match world.number(1..=20) {
             _ if knobs.plain => 0,
             1..=3 => 1,

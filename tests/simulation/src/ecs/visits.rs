@@ -155,7 +155,10 @@ impl Model {
                 item: (map && items).then(|| n.to_string()),
                 work: if map && alike { "same".to_owned() } else { n.to_string() },
                 result,
-                timeout: (!plain && world.chance(0.25)).then(|| [5, 60, 3_600][world.number(0..=2)]),
+                timeout: match plain {
+                    true => self.knobs.timeout_seconds,
+                    false => world.chance(0.25).then(|| [5, 60, 3_600][world.number(0..=2)]),
+                },
                 state_timeout: times_out.then(|| Duration::from_secs(3) + world.up_to(Duration::from_mins(1))),
                 retries: if plain {
                     3

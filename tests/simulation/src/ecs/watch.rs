@@ -109,10 +109,17 @@ impl Model {
                 let output: Value = serde_json::from_str(output).map_err(|error| error.to_string())?;
                 succeeded(&task, &output, now)
             }
-            Answer::Failure(name) if name == "Ecs.AccessDenied" && self.knobs.denied => match task {
+            Answer::Failure(name) if name == "Ecs.AccessDenied" && self.is_failing("ecs:RunTask") => match task {
                 None => Ok(()),
                 Some(task) => Err(format!("it has the task {}", task.arn)),
             },
+            Answer::Failure(name) if name == "Ecs.ResultInvalid" && self.is_failing("states:SendTaskSuccess") => {
+                let task = task.ok_or("it has no task")?;
+                match task.lives(now) {
+                    true => Err("its task lives".to_owned()),
+                    false => Ok(()),
+                }
+            }
             Answer::Failure(name) => {
                 let refused = self.refused.borrow().contains(&record.origin.client_token());
                 let late = record.deadline.is_some_and(|deadline| now.after(STEADY) >= deadline);
