@@ -84,7 +84,7 @@ async fn a_window_whose_closing_died_is_closed() {
         }
         fleet.passes(Duration::from_mins(20));
         fleet.dies(dies);
-        fleet.sweep().await;
+        fleet.sweep_that_dies().await;
         fleet.lives();
         fleet.sweep().await;
         let told = fleet.subjects();
