@@ -8,7 +8,7 @@ use signalbox::clock::{Clock, Timestamp};
 use signalbox::lock::acquire::{Acquire, Acquired, OnBusy};
 use signalbox::lock::key::{HoldName, LockKey, Priority};
 use signalbox::lock::record::{Attempt, Hold};
-use signalbox::lock::release::Released;
+use signalbox::lock::release::{End, Released};
 use signalbox::lock::store::{Queue, Setting};
 use signalbox::lock::{Error, Locks, Session};
 use signalbox::simulation::World;
@@ -145,4 +145,54 @@ fn a_run_that_waits_and_could_not_be_told_of_its_release_is_told_by_the_next_one
             assert_eq!(locks.tasks.standing(&ask.token), removed);
         });
     }
+}
+
+/// The run holds these locks, and fails. Its end.
+async fn fails_holding(locks: &Protocol, names: [&str; 2]) -> End {
+    locks.executions.start(&arn());
+    for name in names {
+        let ask = ask(locks, name);
+        assert_eq!(session(locks).acquire(&ask).await, Ok(Acquired::Granted));
+    }
+    locks.executions.fail(&arn());
+    End {
+        redrive: 0,
+        stopped: Some(locks.clock.now()),
+        redrivable: true,
+    }
+}
+
+/// The locks that are held.
+fn held(locks: &Protocol) -> Vec<String> {
+    locks.store.peek(|items| {
+        let held = items.heads.iter().filter(|(_, head)| !head.holders.is_empty());
+        held.map(|(lock, _)| lock.to_string()).collect()
+    })
+}
+
+#[test]
+fn a_hold_that_cannot_be_given_back_does_not_keep_the_others() {
+    case(1, Trouble::NONE, |locks| async move {
+        let end = fails_holding(&locks, ["a", "b"]).await;
+        assert_eq!(held(&locks), ["a", "b"]);
+        // The first one that is tried.
+        locks.store.refuse(&lock("a"));
+        let ended = session(&locks).ended(&arn(), end).await;
+        assert!(matches!(ended, Err(Error::Unavailable(_))), "{ended:?}");
+        assert_eq!(held(&locks), ["a"]);
+    });
+}
+
+#[test]
+fn a_hold_that_cannot_be_regained_does_not_keep_the_others() {
+    case(1, Trouble::NONE, |locks| async move {
+        let end = fails_holding(&locks, ["a", "b"]).await;
+        assert_eq!(session(&locks).ended(&arn(), end).await, Ok(()));
+        assert!(held(&locks).is_empty());
+        locks.executions.redrive(&arn());
+        locks.store.refuse(&lock("a"));
+        let redriven = session(&locks).redriven(&arn(), 1, locks.clock.now()).await;
+        assert!(matches!(redriven, Err(Error::Unavailable(_))), "{redriven:?}");
+        assert_eq!(held(&locks), ["b"]);
+    });
 }
