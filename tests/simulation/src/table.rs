@@ -24,6 +24,7 @@ pub struct MemoryTable {
     trouble: Trouble,
     items: Rc<RefCell<Items>>,
     watch: Rc<RefCell<Option<Watch>>>,
+    refused: Rc<RefCell<Option<LockKey>>>,
 }
 
 type Watch = Box<dyn Fn(&Items)>;
@@ -54,12 +55,18 @@ impl MemoryTable {
             trouble,
             items: Rc::default(),
             watch: Rc::default(),
+            refused: Rc::default(),
         }
     }
 
     /// Calls `watch` after each call's effect.
     pub fn watch(&self, watch: impl Fn(&Items) + 'static) {
         self.watch.replace(Some(Box::new(watch)));
+    }
+
+    /// From now on nobody gets at HEAD of this lock: each call of [`Heads`] fails, without an effect.
+    pub fn refuse(&self, lock: &LockKey) {
+        self.refused.replace(Some(lock.clone()));
     }
 
     /// Looks at what is stored, without a call.
@@ -96,6 +103,13 @@ impl MemoryTable {
         }
     }
 
+    fn reach(&self, lock: &LockKey) -> Result<(), CallError> {
+        match self.refused.borrow().as_ref() == Some(lock) {
+            true => Err(CallError::malformed("dynamodb:Simulated", "refused")),
+            false => Ok(()),
+        }
+    }
+
     fn fail(&self) -> Result<(), CallError> {
         match self.trouble.strikes(&self.world) {
             true => Err(CallError::malformed(
@@ -119,10 +133,12 @@ impl Items {
 
 impl Heads for MemoryTable {
     async fn head(&self, lock: &LockKey) -> Result<Option<Head>, CallError> {
+        self.reach(lock)?;
         self.call("head", |items| items.heads.get(lock).cloned()).await
     }
 
     async fn grant(&self, lock: &LockKey, ticket: &Ticket, holder: &Holder, gate: Gate) -> Result<Granting, CallError> {
+        self.reach(lock)?;
         self.call("grant", |items| {
             let fresh = !items.heads.contains_key(lock);
             let head = items.heads.entry(lock.clone()).or_insert_with(|| Head::new(holder.at));
@@ -152,6 +168,7 @@ impl Heads for MemoryTable {
     }
 
     async fn amend(&self, lock: &LockKey, ticket: &Ticket, seen: &Holder, holder: &Holder) -> Result<bool, CallError> {
+        self.reach(lock)?;
         self.call("amend", |items| {
             let Some(head) = items.heads.get_mut(lock) else {
                 return false;
@@ -173,6 +190,7 @@ impl Heads for MemoryTable {
         condition: FreeIf<'_>,
         now: Timestamp,
     ) -> Result<Freed, CallError> {
+        self.reach(lock)?;
         self.call("free", |items| {
             let Some(head) = items.heads.get_mut(lock) else {
                 return Freed::Kept(None);

@@ -14,7 +14,7 @@ use signalbox::clock::{Clock, Timestamp};
 use signalbox::executions::Status;
 use signalbox::lock::acquire::{Acquire, OnBusy};
 use signalbox::lock::key::{HoldName, LockKey, Priority};
-use signalbox::lock::record::{Attempt, Hold};
+use signalbox::lock::record::{Attempt, Hold, Wish};
 use signalbox::lock::release::End;
 use signalbox::lock::store::{Queue, Setting};
 use signalbox::lock::{Error, Locks, Session};
@@ -41,11 +41,13 @@ pub enum Small {
     Doubled,
     /// A run that holds fails, and is redriven, while another one waits; the events come in any order.
     Redrive,
+    /// A run that asks and waits is released by somebody else, at any point, and any one invocation crashes.
+    Released,
 }
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ThreeRuns,
         Self::TwoSlots,
         Self::Crash,
@@ -53,10 +55,11 @@ impl Small {
         Self::Stopped,
         Self::Doubled,
         Self::Redrive,
+        Self::Released,
     ];
 
     fn crashes(self) -> u32 {
-        u32::from(self == Self::Crash)
+        u32::from(matches!(self, Self::Crash | Self::Released))
     }
 
     fn slots(self) -> u32 {
@@ -74,6 +77,7 @@ impl fmt::Display for Small {
             Self::Stopped => "stopped",
             Self::Doubled => "doubled",
             Self::Redrive => "redrive",
+            Self::Released => "released",
         })
     }
 }
@@ -164,6 +168,7 @@ impl Model {
                     model.spawn_sweeps();
                 }
                 Small::Redrive => model.spawn_redrive(),
+                Small::Released => model.spawn_released(),
             }
         });
     }
@@ -383,6 +388,43 @@ impl Model {
                 model
                     .call(move |session| Box::pin(async move { session.release(&hold(&arn), None).await }))
                     .await;
+            }
+            model.done.set(model.done.get() + 1);
+        });
+    }
+
+    /// The lock is paused, so that a run that asks can only wait. Whoever releases it does so again after a crash; then the
+    /// run has been told, or had not asked yet.
+    fn spawn_released(self: &Rc<Self>) {
+        self.runs.set(1);
+        let model = Rc::clone(self);
+        self.world.spawn(async move {
+            let now = model.world.now();
+            let paused = model.table.configure(&lock(), Setting::Paused(true), now).await;
+            paused.expect("no trouble");
+            let waits = run(0);
+            model.sfn.start(&waits);
+            let token = model.tokens.issue(&waits);
+            let ask = ask(&waits, &token, OnBusy::Wait, now, 0);
+            let asking = Rc::clone(&model);
+            model.world.spawn(async move {
+                asking
+                    .call(move |session| Box::pin(async move { session.acquire(&ask).await }))
+                    .await;
+            });
+            loop {
+                let hold = hold(&waits);
+                let released = model.call(move |session| Box::pin(async move { session.release(&hold, None).await }));
+                if matches!(released.await, Some(Ok(_))) {
+                    break;
+                }
+            }
+            let released = model.table.peek(|items| {
+                let owner = items.owners.get(&hold(&waits));
+                owner.is_some_and(|owner| owner.wish == Wish::Released)
+            });
+            if released && model.tokens.is_open(&token) {
+                model.breaks("it was released, and waits for ever");
             }
             model.done.set(model.done.get() + 1);
         });
