@@ -144,7 +144,9 @@ impl Error {
         move |source| Self::Program { program, source }
     }
 
-    pub(crate) fn unexpected(from: impl Into<String>, reason: impl Display) -> Self {
+    /// What somebody answered, or did, is not what it should be.
+    #[must_use]
+    pub fn unexpected(from: impl Into<String>, reason: impl Display) -> Self {
         Self::Unexpected {
             from: from.into(),
             reason: reason.to_string(),

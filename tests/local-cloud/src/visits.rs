@@ -21,6 +21,15 @@ pub struct Visit {
     pub left: bool,
 }
 
+impl Visit {
+    /// Whether it is of this state, or of what a clone has in its place: that is named like it, with more in brackets.
+    #[must_use]
+    pub fn is_of(&self, state: &str) -> bool {
+        let rest = self.state.strip_prefix(state);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+    }
+}
+
 /// The visits of an execution that has ended, in the order of the entries.
 pub async fn of(account: &Account, execution: &Execution) -> Result<Vec<Visit>, Error> {
     let history = account

@@ -108,14 +108,9 @@ async fn bench(binaries: &Path, starts: usize, warm: usize) -> Result<(), Failed
     show("Python, boto3", None, &peer, None);
     for (name, sample, output) in FUNCTIONS {
         let program = binaries.join(name).join("bootstrap");
-        let Ok(file) = std::fs::metadata(&program) else {
-            println!(
-                "{name:<16}  {} is not there: cargo lambda build --release makes it",
-                program.display()
-            );
-            continue;
-        };
-        let bytes = file.len();
+        let bytes = std::fs::metadata(&program)
+            .map_err(|error| format!("{}: {error}: cargo lambda build --release makes it", program.display()))?
+            .len();
         let process = Process {
             program,
             arguments: Vec::new(),

@@ -118,10 +118,7 @@ async fn write_report(parts: &[Part]) -> Result<PathBuf, Error> {
         std::fs::create_dir_all(&folder)?;
         std::fs::write(&file, page::html(TITLE, parts))
     };
-    write().map_err(|error| Error::Unexpected {
-        from: file.display().to_string(),
-        reason: error.to_string(),
-    })?;
+    write().map_err(|error| Error::unexpected(file.display().to_string(), error))?;
     Ok(file)
 }
 

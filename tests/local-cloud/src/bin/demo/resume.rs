@@ -1,7 +1,6 @@
 //! A run that fails in the middle, because of a slip in its input, and goes on with the slip corrected.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::time::Duration;
 
 use aws_smithy_types::error::display::DisplayErrorContext;
@@ -45,13 +44,13 @@ pub(crate) async fn one_slip(
     let resume = fleet.output("ResumeFunctionName")?;
     let ask = async |request: &Value| {
         let answer = account.invoke(resume, request).await;
-        answer.map_err(|error| unexpected(resume, &error))
+        answer.map_err(|error| Error::unexpected(resume, error))
     };
     let request = json!({"executionArn": failed.arn, "input": seed::month_end_invoice()});
     let plan = ask(&request).await?;
     let applied = ask(&plan["apply"]).await?;
     let resumed = applied["executionArn"].as_str();
-    let resumed = resumed.ok_or_else(|| unexpected(resume, &applied))?;
+    let resumed = resumed.ok_or_else(|| Error::unexpected(resume, &applied))?;
     let resumed = account.wait_for_execution(resumed).await?;
     let after = postings(account, example).await?;
 
@@ -69,18 +68,11 @@ pub(crate) async fn one_slip(
     })
 }
 
-fn unexpected(from: &str, reason: &dyn Display) -> Error {
-    Error::Unexpected {
-        from: from.to_owned(),
-        reason: reason.to_string(),
-    }
-}
-
 /// How often something was posted to each account.
 async fn postings(account: &Account, example: &Deployed) -> Result<BTreeMap<String, u64>, Error> {
     let ledger = seed::month_end_ledger(example)?;
     let items = account.dynamodb().scan().table_name(ledger).send().await;
-    let items = items.map_err(|error| unexpected("DynamoDB.Scan", &DisplayErrorContext(error)))?;
+    let items = items.map_err(|error| Error::unexpected("DynamoDB.Scan", DisplayErrorContext(error)))?;
     let items = items.items.unwrap_or_default().into_iter().filter_map(|item| {
         let account = item.get("account")?.as_s().ok()?.clone();
         Some((account, item.get("postings")?.as_n().ok()?.parse().ok()?))

@@ -70,9 +70,8 @@ impl Run {
         Ok(Self { execution, visits })
     }
 
-    /// The visit of a state, or of the copy of it that a clone begins with.
     fn visit(&self, state: &str) -> Option<&Visit> {
-        self.visits.iter().find(|visit| is(visit, state))
+        self.visits.iter().find(|visit| visit.is_of(state))
     }
 
     /// From when to when it had the lock.
@@ -85,12 +84,6 @@ impl Run {
     fn fence(&self) -> Option<u64> {
         self.execution.output.as_ref()?["fence"].as_u64()
     }
-}
-
-/// A state that a clone has once more is named like it, with more behind.
-fn is(visit: &Visit, state: &str) -> bool {
-    let rest = visit.state.strip_prefix(state);
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
 }
 
 /// Runs it.
@@ -128,7 +121,7 @@ pub(crate) async fn one_night(account: &Account, fleet: &Deployed, progress: &Pr
     let resume = fleet.output("ResumeFunctionName")?;
     let ask = async |request: &Value| {
         let answer = account.invoke(resume, request).await;
-        answer.map_err(|error| unexpected(resume, error.to_string()))
+        answer.map_err(|error| Error::unexpected(resume, error))
     };
     let request = json!({
         "executionArn": tuesday.execution.arn, "input": seed::delivery(MEANT, PARCELS[1], WEIGHS),
@@ -137,7 +130,7 @@ pub(crate) async fn one_night(account: &Account, fleet: &Deployed, progress: &Pr
     let plan = ask(&request).await?;
     let applied = ask(&plan["apply"]).await?;
     let resumed = applied["executionArn"].as_str();
-    let resumed = resumed.ok_or_else(|| unexpected(resume, applied.to_string()))?;
+    let resumed = resumed.ok_or_else(|| Error::unexpected(resume, &applied))?;
     let resumed = Run::of(account, resumed).await?;
     let recovery = mail(account, "[RECOVERED] deliveries").await?;
     step.done("went through, and that was mailed");
@@ -155,13 +148,6 @@ pub(crate) async fn one_night(account: &Account, fleet: &Deployed, progress: &Pr
         request,
         plan,
     })
-}
-
-fn unexpected(from: &str, reason: String) -> Error {
-    Error::Unexpected {
-        from: from.to_owned(),
-        reason,
-    }
 }
 
 async fn until_it_weighs(account: &Account, arn: &str) -> Result<(), Error> {
@@ -189,7 +175,7 @@ async fn mail(account: &Account, subject: &str) -> Result<Mail, Error> {
 async fn ledger(account: &Account, example: &Deployed) -> Result<BTreeMap<String, Entry>, Error> {
     let items = account.dynamodb().scan().table_name(seed::deliveries_ledger(example)?);
     let items = items.send().await;
-    let items = items.map_err(|error| unexpected("DynamoDB.Scan", format!("{error:?}")))?;
+    let items = items.map_err(|error| Error::unexpected("DynamoDB.Scan", format!("{error:?}")))?;
     let items = items.items.unwrap_or_default().into_iter().filter_map(|item| {
         let number = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
         let entry = (number("parcels")?, number("kg")?, number("fence")?);
@@ -294,17 +280,17 @@ fn lines(night: &Night) -> Vec<Line> {
     let since = |at: i64| Duration::from_millis(u64::try_from(at - zero).unwrap_or_default());
     let line = |run: &Run, text: String, tone: Tone| {
         let looks = |visit: &Visit| match visit.left {
-            false if is(visit, ASK) => (Ink::Solid, Tone::Held),
-            true if is(visit, ASK) => (Ink::Dots, Tone::Held),
-            _ if is(visit, TAKE) => (Ink::Light, Tone::Held),
-            _ if is(visit, WEIGH) => (Ink::Medium, Tone::Good),
+            false if visit.is_of(ASK) => (Ink::Solid, Tone::Held),
+            true if visit.is_of(ASK) => (Ink::Dots, Tone::Held),
+            _ if visit.is_of(TAKE) => (Ink::Light, Tone::Held),
+            _ if visit.is_of(WEIGH) => (Ink::Medium, Tone::Good),
             false => (Ink::Solid, Tone::Bad),
             true => (Ink::Solid, Tone::Good),
         };
         // Not the states before the guard, with which a clone begins.
         let shown = run.visits.iter().filter(|visit| {
             let had = run.held().is_some_and(|(from, _)| from <= visit.from);
-            had || is(visit, TAKE) || is(visit, ASK)
+            had || visit.is_of(TAKE) || visit.is_of(ASK)
         });
         let mut spans: Vec<Span> = Vec::new();
         for visit in shown {
@@ -368,7 +354,7 @@ fn fault(night: &Night) -> Option<String> {
     if let Some(visit) = twice.visit(TAKE) {
         return Some(format!("{} came to {}", twice.execution.name, visit.state));
     }
-    if tuesday.visits.last().is_none_or(|visit| !is(visit, BOOK)) {
+    if tuesday.visits.last().is_none_or(|visit| !visit.is_of(BOOK)) {
         return Some(format!("tuesday did not fail at {BOOK}"));
     }
     for pair in [monday, tuesday, count, resumed].windows(2) {
