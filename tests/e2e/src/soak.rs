@@ -465,12 +465,7 @@ struct Times {
 
 impl Times {
     fn of(visits: &[visits::Visit]) -> Self {
-        // What a clone has of a state of its pipeline is named like it, with more behind.
-        let visit = |state: &str| {
-            visits
-                .iter()
-                .find(|visit| visit.state.split(" (").next() == Some(state))
-        };
+        let visit = |state: &str| visits.iter().find(|visit| visit.is_of(state));
         let end = visits.iter().map(|visit| visit.to).max();
         let after = |state: &str, until: Option<i64>| {
             let begun = visit(state).filter(|visit| visit.left)?;

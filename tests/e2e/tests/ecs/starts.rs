@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::ecs::{Relay, Tested, output, puts, tested};
-use local_cloud::{Fault, Stack};
+use e2e::ecs::{Relay, STEP_WITHIN, Tested, output, puts, tested};
+use local_cloud::{Error, Fault, Stack, wait};
 use serde_json::json;
 use signalbox::clock::{Clock, SystemClock};
 
@@ -112,20 +112,25 @@ async fn a_throttled_launch_is_not_the_pipelines_concern() -> Tested {
     .await
 }
 
+/// Waits until the queue is used.
+async fn until_handed_over(relay: &Relay) -> Result<(), Error> {
+    wait::until("the queue to be used", STEP_WITHIN, async || {
+        let calls = relay.account.calls().await.map_err(|error| error.to_string())?;
+        match calls.get("SQS.SendMessage") {
+            Some(calls) if calls.functions > 0 => Ok(()),
+            calls => Err(format!("{calls:?}")),
+        }
+    })
+    .await
+}
+
 /// Longer than an invocation tries: the queue goes on with it.
 #[tokio::test]
 async fn a_launch_that_waits_for_long_is_handed_over() -> Tested {
     tested("handed over", Stack::fleet(), async |relay| {
         let fault = relay.account.fault(Fault::throttle("ECS.RunTask")).await?;
         let run = relay.stage("patient", &puts("{}"), json!({})).await?;
-        local_cloud::wait::until("the queue to be used", e2e::ecs::STEP_WITHIN, async || {
-            let calls = relay.account.calls().await.map_err(|error| error.to_string())?;
-            match calls.get("SQS.SendMessage") {
-                Some(calls) if calls.functions > 0 => Ok(()),
-                calls => Err(format!("{calls:?}")),
-            }
-        })
-        .await?;
+        until_handed_over(relay).await?;
         fault.clear().await?;
         let run = relay.account.wait_for_execution(&run).await?;
         assert_eq!(output(&run)?["result"], json!({}));
@@ -140,14 +145,7 @@ async fn a_launch_that_is_denied_once_it_was_handed_over_is_told() -> Tested {
     tested("denied in the queue", Stack::fleet(), async |relay| {
         let fault = relay.account.fault(Fault::throttle("ECS.RunTask")).await?;
         let run = relay.stage("denied", &puts("{}"), json!({})).await?;
-        local_cloud::wait::until("the queue to be used", e2e::ecs::STEP_WITHIN, async || {
-            let calls = relay.account.calls().await.map_err(|error| error.to_string())?;
-            match calls.get("SQS.SendMessage") {
-                Some(calls) if calls.functions > 0 => Ok(()),
-                calls => Err(format!("{calls:?}")),
-            }
-        })
-        .await?;
+        until_handed_over(relay).await?;
         let says = "not authorized to perform: iam:PassRole";
         relay
             .account
