@@ -81,4 +81,6 @@ fn the_template_lets_everybody_in_by_the_url_alone() {
     ] {
         assert!(resource(name).contains("Condition: HasEcsResultUrl"), "{name}");
     }
+    // To Lambda a 503 is no error: the metric of errors does not have it.
+    assert!(resource("EcsResultErrorsAlarm").contains("MetricName: Url5xxCount\n"));
 }

@@ -25,6 +25,20 @@ const NAMED: [&str; 9] = [
     "tests/",
 ];
 
+/// What a state that calls a function repeats, whatever the function: Lambda had no answer. The first five are
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html>; the others end an invocation
+/// whose time was up or whose process died.
+const OF_LAMBDA: [&str; 8] = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "Sandbox.Timedout",
+    "Runtime.ExitError",
+];
+
 /// What a document has.
 #[derive(Default)]
 struct Document {
@@ -83,25 +97,31 @@ fn slug(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// All documents, by their paths.
-fn documents() -> BTreeMap<PathBuf, Document> {
-    fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, Document>) {
+/// The texts of all files under a folder whose names end so, by their paths.
+fn texts(folder: &Path, end: &str) -> BTreeMap<PathBuf, String> {
+    fn collect(folder: &Path, end: &str, found: &mut BTreeMap<PathBuf, String>) {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
                 if !["target", ".git", ".aws-sam", "node_modules"].contains(&name.as_str()) {
-                    collect(&path, found);
+                    collect(&path, end, found);
                 }
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                let text = fs::read_to_string(&path).expect("a document");
-                found.insert(path, Document::read(&text));
+            } else if name.ends_with(end) {
+                let text = fs::read_to_string(&path).expect("a text");
+                found.insert(path, text);
             }
         }
     }
     let mut found = BTreeMap::new();
-    collect(&root(), &mut found);
+    collect(folder, end, &mut found);
     found
+}
+
+/// All documents, by their paths.
+fn documents() -> BTreeMap<PathBuf, Document> {
+    let texts = texts(&root(), ".md").into_iter();
+    texts.map(|(path, text)| (path, Document::read(&text))).collect()
 }
 
 #[test]
@@ -183,5 +203,31 @@ fn every_file_that_is_named_is_there() {
         }
     }
     assert!(looked_at > 20, "{looked_at} paths");
+    assert_eq!(wrong, [""; 0]);
+}
+
+/// Each call may be repeated: a run that fails since Lambda had a bad moment has failed for nothing.
+#[test]
+fn every_state_to_paste_repeats_the_errors_of_lambda() {
+    let mut texts_of_states = texts(&root().join("examples"), ".asl.json");
+    texts_of_states.extend(texts(&root().join("functions"), "README.md"));
+    let mut looked_at = 0;
+    let mut wrong = Vec::new();
+    for (path, text) in texts_of_states {
+        for list in text.split("\"ErrorEquals\": [").skip(1) {
+            let list = list.split(']').next().unwrap_or_default();
+            let names: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+            // Those of the fleet's functions, not of what the pipelines themselves call.
+            if !names.iter().any(|name| OF_LAMBDA.contains(name) || name.ends_with(".Unavailable")) {
+                continue;
+            }
+            looked_at += 1;
+            let missing: Vec<&&str> = OF_LAMBDA.iter().filter(|name| !names.contains(name)).collect();
+            if !missing.is_empty() {
+                wrong.push(format!("{}: {names:?} has no {missing:?}", path.display()));
+            }
+        }
+    }
+    assert!(looked_at > 20, "{looked_at} states");
     assert_eq!(wrong, [""; 0]);
 }

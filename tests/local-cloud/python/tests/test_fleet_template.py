@@ -35,6 +35,8 @@ METRICS = {
     ("AWS/Events", ("RuleName",)): {"FailedInvocations", "InvocationsFailedToBeSentToDlq"},
     ("Signalbox", ("FunctionName",)): {"Sweeps"},
 }
+# Of functions that have a URL alone.
+URLS = {("FunctionName",): {"Url5xxCount"}}
 SEARCHED = {("AWS/States", ("StateMachineArn",)): {"ExecutionsFailed", "ExecutionsTimedOut"}}
 SEARCH = re.compile(r"SEARCH\('\{([A-Za-z/]+),([A-Za-z,]+)\} MetricName=\"(\w+)\"', 'Sum', 300\)")
 STATISTICS = {"Sum", "Maximum", "p50", "p99"}
@@ -126,7 +128,8 @@ class Fleet(CloudTest):
             topic = fleet["outputs"]["AlertTopicArn"]
             for alarm in alarms:
                 dimensions = tuple(dimension["Name"] for dimension in alarm["Dimensions"])
-                self.assertIn(alarm["MetricName"], METRICS[alarm["Namespace"], dimensions], alarm["AlarmName"])
+                known = METRICS[alarm["Namespace"], dimensions] | URLS.get(dimensions, set())
+                self.assertIn(alarm["MetricName"], known, alarm["AlarmName"])
                 self.assertEqual([topic], alarm["AlarmActions"])
                 if dimensions == ("FunctionName",):
                     self.assertIn(alarm["Dimensions"][0]["Value"], self.existing("functions"))
