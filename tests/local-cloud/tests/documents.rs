@@ -218,7 +218,10 @@ fn every_state_to_paste_repeats_the_errors_of_lambda() {
             let list = list.split(']').next().unwrap_or_default();
             let names: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
             // Those of the fleet's functions, not of what the pipelines themselves call.
-            if !names.iter().any(|name| OF_LAMBDA.contains(name) || name.ends_with(".Unavailable")) {
+            if !names
+                .iter()
+                .any(|name| OF_LAMBDA.contains(name) || name.ends_with(".Unavailable"))
+            {
                 continue;
             }
             looked_at += 1;
