@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::Value;
+use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
 use signalbox::console::log_stream_url;
 use signalbox::ecs::plan::{LOG_MARKER, LogStream, Plan, ResultFrom};
@@ -19,6 +20,9 @@ pub const OUTPUT_BYTES: usize = 262_144;
 /// Lines of a container's log that a cause quotes.
 pub const LINES: usize = 10;
 
+/// Longest text of a failed call that a cause quotes, in bytes: services name the caller, the action and the resource.
+const CALL_BYTES: usize = 2_000;
+
 /// What was found of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
@@ -33,6 +37,8 @@ pub enum Found {
     Missing,
     /// What is there is no JSON, and why not.
     Invalid(String),
+    /// Whether there is one cannot be read: the call that failed.
+    Unreadable(CallError),
     /// None was looked for: only the exit code counts.
     Nothing,
 }
@@ -184,6 +190,12 @@ pub fn answer(
             let sentence = format!("{} What it left is no JSON: {why}.", failure.sentence);
             Err(Failure { sentence, ..failure })
         }
+        (Found::Unreadable(error), Expects::Required | Expects::Optional) => Err(of.unreadable(&error)),
+        // Nothing proves that it had finished.
+        (Found::Unreadable(error), Expects::Decides(failure)) => {
+            let sentence = format!("{} Its result cannot be read: {}.", failure.sentence, said(&error));
+            Err(Failure { sentence, ..failure })
+        }
     }
 }
 
@@ -287,6 +299,27 @@ impl<'a> Answer<'a> {
         )
     }
 
+    fn unreadable(&self, error: &CallError) -> Failure {
+        let (place, advice) = match self.plan.result {
+            ResultFrom::Log => (
+                String::new(),
+                "The role of ecs-settle needs logs:GetLogEvents on the log group, which has to be in its own account; or \
+                 ask for the result from s3. The work is done: resume can give the run what stands in the log.",
+            ),
+            _ => (
+                format!(" ({})", self.uri()),
+                "The role of ecs-settle needs s3:GetObject on results/* of the bucket, s3:ListBucket on the bucket, \
+                 and kms:Decrypt on the bucket's key, if it has one of its own. The work is done: resume can give the \
+                 run what lies there.",
+            ),
+        };
+        self.failure(
+            "Ecs.ResultUnreadable",
+            &format!("its result cannot be read: {}{place}", said(error)),
+            advice,
+        )
+    }
+
     fn failure(&self, name: &str, what: &str, advice: &str) -> Failure {
         let (who, code) = (who(self.plan), self.exit_code);
         Failure {
@@ -296,6 +329,11 @@ impl<'a> Answer<'a> {
             exit_code: Some(code),
         }
     }
+}
+
+/// A failed call within a sentence.
+fn said(error: &CallError) -> String {
+    shortened(error.to_string().trim_end_matches('.'), CALL_BYTES)
 }
 
 fn log_url(at: &LogStream, task: &str) -> String {

@@ -36,6 +36,11 @@ const LOOKS: u32 = 3;
 /// and how long is waited in between.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
+/// How long a result is tried to be read until its state is told that it cannot be, unless the state has more time than
+/// that: longer than services throttle, and as long as a state waits for a task that does not stop
+/// ([`crate::sweep::STOPS_WITHIN`]). ECS knows the task all that time.
+pub const READ_WITHIN: Duration = Duration::from_mins(10);
+
 /// Attempts that took over one another's task, one after the other: more than any Retry has.
 const CHAIN_MOST: usize = 1_000;
 
@@ -117,8 +122,27 @@ where
     }
 
     async fn finished(&self, record: &Record, task: &Task, exit_code: i32, expects: Expects) -> Result<Told, Error> {
+        let found = match self.read_result(record, task).await {
+            Ok(found) => found,
+            Err(error) if self.is_given_up(record, task) => {
+                tracing::error!(executionArn = %record.execution, state = record.state, task = task.task_arn, %error,
+                    "a result cannot be read, and its state is told so");
+                Found::Unreadable(error)
+            }
+            Err(error) => {
+                self.unread(record).await;
+                return Err(error.into());
+            }
+        };
+        match answer(task, &record.plan, &self.bucket, exit_code, expects, found) {
+            Ok(output) => Ok(Told::Success(output)),
+            Err(failure) => Ok(self.failed(record, task, &failure).await),
+        }
+    }
+
+    async fn read_result(&self, record: &Record, task: &Task) -> Result<Found, CallError> {
         let plan = &record.plan;
-        let found = match plan.result {
+        Ok(match plan.result {
             ResultFrom::S3 => self.results.get(&result_key(&record.origin)).await?.read(),
             ResultFrom::Log => match &plan.logs {
                 Some(stream) => match find_result(&self.logs, &self.clock, stream, &task.task_arn).await? {
@@ -130,10 +154,28 @@ where
             // If it did, nobody hears what follows.
             ResultFrom::Token => Found::Missing,
             ResultFrom::None => Found::Nothing,
-        };
-        match answer(task, plan, &self.bucket, exit_code, expects, found) {
-            Ok(output) => Ok(Told::Success(output)),
-            Err(failure) => Ok(self.failed(record, task, &failure).await),
+        })
+    }
+
+    /// Whether a result that cannot be read is not tried any longer: it was for long enough, and the time of its state, if
+    /// that has one, is up. Counted from the first failure and not from the end, as nobody may have looked since.
+    fn is_given_up(&self, record: &Record, task: &Task) -> bool {
+        let now = self.clock.now();
+        // What was noted before the end is of a task that ECS did not know.
+        let since = record
+            .missing
+            .map(|since| task.ended_at().map_or(since, |ended| since.max(ended)));
+        since.is_some_and(|since| now.since(since) >= READ_WITHIN)
+            && record.deadline.is_none_or(|deadline| now >= deadline)
+    }
+
+    /// Notes since when a result cannot be read. Where that fails too, it is tried for longer.
+    async fn unread(&self, record: &Record) {
+        if record.missing.is_some() {
+            return;
+        }
+        if let Err(error) = self.records.missing(&record.key, Some(self.clock.now())).await {
+            tracing::warn!(executionArn = %record.execution, %error, "since when a result cannot be read is not noted");
         }
     }
 
@@ -232,7 +274,7 @@ where
     }
 
     /// The end is kept for the sweep: ECS forgets a task an hour after its end, and the queue an event after some tries.
-    async fn keep(&self, record: &Record, task: &Task) {
+    pub(crate) async fn keep(&self, record: &Record, task: &Task) {
         if verdict(task, &record.plan, why(record)) == Verdict::Pending {
             return;
         }

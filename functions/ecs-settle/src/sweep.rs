@@ -11,6 +11,7 @@ use signalbox::clock::{Clock, Timestamp};
 use signalbox::ecs::cluster::{DESCRIBE_MOST, WatchTasks};
 use signalbox::ecs::error::Error;
 use signalbox::ecs::handover::Queue;
+use signalbox::ecs::plan::ResultFrom;
 use signalbox::ecs::record::{Record, Stage, Why};
 use signalbox::ecs::store::Records;
 use signalbox::ecs::task::Task;
@@ -166,8 +167,10 @@ where
         let ended = [task, record.ended.as_ref()].into_iter().flatten();
         let mut ended = ended.filter(|task| verdict(task, &record.plan, why(record)) != Verdict::Pending);
         if let Some(task) = ended.next() {
-            self.settle(record, task).await?;
-            return Ok(Did::Settled);
+            return match self.settle(record, task).await {
+                Ok(_) => Ok(Did::Settled),
+                Err(error) => self.put_off(record, task, error).await,
+            };
         }
         let now = self.clock.now();
         if was_asked && record.task.is_some() && task.is_none() {
@@ -194,6 +197,27 @@ where
         match was_asked {
             true => Ok(done),
             false => Err(Error::Unavailable("its task could not be looked at".to_owned())),
+        }
+    }
+
+    /// A task has ended, and an `error` keeps its state from being told how: it hears that it is worked on, and its end is
+    /// kept for when ECS has forgotten it. An end that nobody waits for is noted.
+    async fn put_off(&self, record: &Record, task: &Task, error: Error) -> Result<Did, Error> {
+        if record.ended.is_none() {
+            self.keep(record, task).await;
+        }
+        match self.tasks.beat(&record.token).await {
+            // A later attempt may take it over. A token in the bucket goes only with an answer.
+            Ok(Sent::Closed) if record.plan.result != ResultFrom::Token => {
+                let now = self.clock.now();
+                self.records.done(&record.key, false, Some(task), now).await?;
+                Ok(Did::Settled)
+            }
+            Ok(_) => Err(error),
+            Err(silent) => {
+                tracing::warn!(executionArn = %record.execution, error = %silent, "a state is not vouched for");
+                Err(error)
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use ecs_settle::Outcome;
 use ecs_settle::answer::{Found, Json, LINES, OUTPUT_BYTES, answer};
 use ecs_settle::event::task_in;
 use ecs_settle::logs::{LOOKED_BACK, WAIT};
+use ecs_settle::settle::READ_WITHIN;
 use ecs_settle::stops::end_in;
 use ecs_settle::sweep::{EVERY, LAUNCHED_WITHIN, LOST_AFTER, RELAUNCHED_EVERY, STOPS_WITHIN, Swept};
 use serde_json::Value;
@@ -233,10 +234,13 @@ fn the_limits_are_those_of_the_code() {
         SEMANTICS,
         "after 10 minutes a state whose time is up is told so all the same",
     );
-    says(
-        section(README, "What is promised, and what is not"),
-        "does not stop within ten minutes",
-    );
+    let promised = section(README, "What is promised, and what is not");
+    says(promised, "does not stop within ten minutes");
+    assert_eq!(minutes(READ_WITHIN), 10);
+    says(ends, "its result cannot be read for ten minutes");
+    says(promised, "is tried for ten minutes");
+    says(LAUNCH, "its result could not be read for 10 minutes");
+    says(SEMANTICS, "10 minutes after that was seen");
 }
 
 /// What the queue does is set in the template.

@@ -35,7 +35,7 @@ pub struct Record {
     pub stage: Stage,
     /// The task's ARN, once it is known.
     pub task: Option<String>,
-    /// Since when ECS does not know the task.
+    /// Since when ECS does not know the task; or, once it has ended, since when its result cannot be read.
     pub missing: Option<Timestamp>,
     /// The task as it ended, if that is known.
     pub ended: Option<Task>,

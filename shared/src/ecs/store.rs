@@ -40,7 +40,8 @@ pub trait Records {
     /// An open record's task is to be stopped, unless it is already. Whether it was open.
     fn stopping(&self, key: &TaskKey, stop: Stop) -> impl Future<Output = Result<bool, CallError>>;
 
-    /// ECS does not know the task of an open record since then, or knows it again.
+    /// ECS does not know the task of an open record since then, or knows it again; or the result of one that has ended
+    /// cannot be read since then. What was noted first stays.
     fn missing(&self, key: &TaskKey, since: Option<Timestamp>) -> impl Future<Output = Result<(), CallError>>;
 
     /// The task of an open record has ended like this. Whether it was open.

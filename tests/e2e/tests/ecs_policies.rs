@@ -20,6 +20,9 @@ const RESULT: &str = "EcsResultFunction";
 /// A launch that nothing was noted of for so long is put into the queue again.
 const LOST: Duration = Duration::from_secs(310);
 
+/// What could not be read for so long is given up.
+const UNREAD: Duration = Duration::from_secs(610);
+
 /// The fleet without a permission; `None` if it cannot be deployed like this. What is seen is seen in direct calls alone.
 async fn deploy(permission: Permission) -> Result<Option<Relay>, Error> {
     let fleet = permission.taken_away(env!("CARGO_TARGET_TMPDIR")).expect("written");
@@ -95,8 +98,8 @@ async fn settle(relay: &Relay, kind: &str, detail: &Value) -> Result<Value, Func
     relay.account.invoke(function, &event).await
 }
 
-/// Of a run's task, which has ended.
-async fn hear_of_the_task(relay: &Relay) -> Result<Value, FunctionError> {
+/// A run's task, which has ended.
+async fn ended_task(relay: &Relay) -> Value {
     let task = wait::until("the task to stop", STEP_WITHIN, async || {
         let tasks = relay.tasks().await.map_err(|error| error.to_string())?;
         match tasks.first().filter(|task| task["lastStatus"] == "STOPPED") {
@@ -105,8 +108,12 @@ async fn hear_of_the_task(relay: &Relay) -> Result<Value, FunctionError> {
         }
     })
     .await;
-    let task = task.expect("it stops");
-    settle(relay, "ECS Task State Change", &task).await
+    task.expect("it stops")
+}
+
+/// Of that.
+async fn hear_of_the_task(relay: &Relay) -> Result<Value, FunctionError> {
+    settle(relay, "ECS Task State Change", &ended_task(relay).await).await
 }
 
 /// Of a run's end, which leaves a task running.
@@ -291,12 +298,30 @@ async fn the_token_stays(permission: Permission, relay: &Relay) -> Seen {
     Ok(())
 }
 
-/// Neither a result, nor the last lines of what failed.
+/// Neither a result, nor the last lines of what failed. Whoever has tried for long enough says so.
 async fn nothing_is_read_of_logs(permission: Permission, relay: &Relay) -> Seen {
     let ask = json!({"result": {"from": "log"}});
     let run = relay.stage("run", "echo '::result {}'", ask).await?;
     is_denied(permission, hear_of_the_task(relay).await);
-    is_not_answered(permission, relay, &run).await
+    is_not_answered(permission, relay, &run).await?;
+
+    let then = SystemClock.now().before(UNREAD);
+    let mut record = record(relay).await?;
+    let noted = record.insert("lostSince".to_owned(), AttributeValue::N(then.as_millis().to_string()));
+    assert!(noted.is_some(), "{}", permission.test());
+    let table = relay.fleet.output("EcsTableName")?;
+    let put = relay.account.dynamodb().put_item().table_name(table);
+    put.set_item(Some(record)).send().await?;
+    let mut task = ended_task(relay).await;
+    task["executionStoppedAt"] = json!(then.to_string());
+    let settled = settle(relay, "ECS Task State Change", &task).await?;
+    assert_eq!(settled, json!({"outcome": "settled"}), "{}", permission.test());
+    let run = relay.account.execution(&run).await?;
+    assert_eq!(run.error.as_deref(), Some("Ecs.ResultUnreadable"), "{run:?}");
+    let cause = run.cause.unwrap_or_default();
+    let says = |what: &str| cause.contains(what);
+    assert!(says(permission.action()) && says("AccessDenied"), "{cause}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use ecs_settle::settle::READ_WITHIN;
 use ecs_settle::sweep::STOPS_WITHIN;
-use simulation::ecs::cases::{Lived, Told, denied, dies, not_taken, told_again, unseen, unstoppable};
+use simulation::ecs::cases::{
+    Lived, Told, denied, dies, not_taken, told_again, unreadable, unreadable_for_a_while, unseen, unstoppable,
+};
 use simulation::ecs::{Dies, Part, Scenario, run};
 use simulation::schedules::broken;
 
@@ -122,4 +125,36 @@ fn a_state_whose_task_cannot_be_stopped_is_told_that_its_time_is_up() {
 #[test]
 fn a_state_whose_result_is_not_taken_is_told_so() {
     all_are_told(not_taken(), "Ecs.ResultInvalid");
+}
+
+/// When the first attempt was told, whose task ends within a minute or so.
+fn first(told: &[Told]) -> Duration {
+    told.iter().map(|told| told.after).min().expect("somebody was told")
+}
+
+/// Without that the state would wait for as long as the permission is missing.
+#[test]
+fn a_state_whose_result_can_never_be_read_is_told_so() {
+    let told = all_are_told(unreadable(None), "Ecs.ResultUnreadable");
+    let late = READ_WITHIN..READ_WITHIN + Duration::from_mins(5);
+    assert!(late.contains(&first(&told)), "{told:?}");
+}
+
+#[test]
+fn a_state_with_more_time_is_told_once_it_is_up() {
+    let time = READ_WITHIN * 3;
+    let told = all_are_told(unreadable(Some(time.as_secs())), "Ecs.ResultUnreadable");
+    let late = time..time + Duration::from_mins(5);
+    assert!(late.contains(&first(&told)), "{told:?}");
+}
+
+#[test]
+fn a_state_whose_time_is_up_sooner_has_its_result_tried_all_the_same() {
+    let told = all_are_told(unreadable(Some(120)), "Ecs.ResultUnreadable");
+    assert!(first(&told) >= READ_WITHIN, "{told:?}");
+}
+
+#[test]
+fn a_result_that_cannot_be_read_for_a_while_is_not_lost() {
+    assert_eq!(unreadable_for_a_while(), Ok(Vec::new()));
 }

@@ -58,6 +58,12 @@ fn value(json: &str) -> Found {
     Json::read(json.as_bytes()).map_or_else(Found::Invalid, Found::Value)
 }
 
+fn denied(why: &str) -> CallError {
+    let mut error = CallError::malformed("s3:GetObject", format!("AccessDenied: {why}"));
+    error.code = Some("AccessDenied".to_owned());
+    error
+}
+
 fn told(result: ResultFrom, expects: Expects, found: Found) -> Result<String, Failure> {
     answer(&task(), &plan(result), "bucket", 0, expects, found)
 }
@@ -115,17 +121,19 @@ fn a_result_is_handed_over_as_it_was_written_without_white_space() {
 #[test]
 fn each_finding_has_its_answer() {
     let table = "
-channel | found    | required          | optional          | decides
-s3      | value    | 1                 | 1                 | 1
-s3      | large    | ref               | ref               | ref
-s3      | missing  | Ecs.ResultMissing | null              | Ecs.Interrupted
-s3      | invalid  | Ecs.ResultInvalid | Ecs.ResultInvalid | Ecs.Interrupted
-s3      | nothing  | Ecs.ResultMissing | null              | Ecs.Interrupted
-log     | value    | 1                 | 1                 | 1
-log     | missing  | Ecs.ResultMissing | null              | Ecs.Interrupted
-log     | invalid  | Ecs.ResultInvalid | Ecs.ResultInvalid | Ecs.Interrupted
-token   | missing  | Ecs.ResultMissing | null              | Ecs.Interrupted
-none    | nothing  | null              | null              | null
+channel | found      | required             | optional             | decides
+s3      | value      | 1                    | 1                    | 1
+s3      | large      | ref                  | ref                  | ref
+s3      | missing    | Ecs.ResultMissing    | null                 | Ecs.Interrupted
+s3      | invalid    | Ecs.ResultInvalid    | Ecs.ResultInvalid    | Ecs.Interrupted
+s3      | unreadable | Ecs.ResultUnreadable | Ecs.ResultUnreadable | Ecs.Interrupted
+s3      | nothing    | Ecs.ResultMissing    | null                 | Ecs.Interrupted
+log     | value      | 1                    | 1                    | 1
+log     | missing    | Ecs.ResultMissing    | null                 | Ecs.Interrupted
+log     | invalid    | Ecs.ResultInvalid    | Ecs.ResultInvalid    | Ecs.Interrupted
+log     | unreadable | Ecs.ResultUnreadable | Ecs.ResultUnreadable | Ecs.Interrupted
+token   | missing    | Ecs.ResultMissing    | null                 | Ecs.Interrupted
+none    | nothing    | null                 | null                 | null
 ";
     for row in table.trim().lines().skip(1) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -140,6 +148,7 @@ none    | nothing  | null              | null              | null
             "large" => Found::TooLarge { bytes: 300_000 },
             "missing" => Found::Missing,
             "invalid" => value("{"),
+            "unreadable" => Found::Unreadable(denied("not authorized")),
             _ => Found::Nothing,
         };
         let expects = [Expects::Required, Expects::Optional, Expects::Decides(failure())];
@@ -191,6 +200,12 @@ fn a_failure_says_what_was_looked_for_and_what_was_found() {
             "The container app of etl:7 exited with 0 and left a result that is no JSON: it is empty \
              (s3://bucket/results/a.json).",
         ),
+        (
+            ResultFrom::S3,
+            Found::Unreadable(denied("not authorized.")),
+            "The container app of etl:7 exited with 0 and its result cannot be read: s3:GetObject failed: AccessDenied: \
+             not authorized (s3://bucket/results/a.json).",
+        ),
     ] {
         let failure = told(channel, Expects::Required, found).unwrap_err();
         assert_eq!((failure.sentence.as_str(), failure.exit_code), (sentence, Some(0)));
@@ -203,6 +218,26 @@ fn a_failure_says_what_was_looked_for_and_what_was_found() {
             .starts_with("It was interrupted. What it left is no JSON: EOF"),
         "{doubtful}"
     );
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_what_is_needed() {
+    for (channel, needs) in [
+        (ResultFrom::S3, "s3:GetObject on results/*"),
+        (ResultFrom::Log, "logs:GetLogEvents on the log group"),
+    ] {
+        // However much a service has to say.
+        let found = Found::Unreadable(denied(&"x".repeat(100_000)));
+        let failure = told(channel, Expects::Required, found).unwrap_err();
+        assert!(failure.advice.contains(needs), "{}", failure.advice);
+        assert!(failure.sentence.contains("AccessDenied: xxx"), "{}", failure.sentence);
+        let cause = cause(&failure, &task(), &plan(channel), &[]);
+        assert!(cause.contains(&failure.advice) && cause.contains(URL), "{cause}");
+    }
+    let found = Found::Unreadable(denied("not authorized"));
+    let doubtful = told(ResultFrom::S3, Expects::Decides(failure()), found).unwrap_err();
+    let sentence = "It was interrupted. Its result cannot be read: s3:GetObject failed: AccessDenied: not authorized.";
+    assert_eq!((doubtful.sentence.as_str(), doubtful.advice.as_str()), (sentence, "Retry it."));
 }
 
 #[test]

@@ -141,3 +141,22 @@ pub fn unstoppable() -> Result<Vec<Told>, String> {
 pub fn not_taken() -> Result<Vec<Told>, String> {
     told(Knobs::default(), always("states:SendTaskSuccess", "InvalidOutput"))
 }
+
+/// The function may not read what the tasks leave.
+pub fn unreadable(timeout_seconds: Option<u64>) -> Result<Vec<Told>, String> {
+    let knobs = Knobs {
+        timeout_seconds,
+        ..Knobs::default()
+    };
+    told(knobs, always("s3:GetObject", "AccessDenied"))
+}
+
+/// What the task leaves cannot be read for some minutes.
+pub fn unreadable_for_a_while() -> Result<Vec<Told>, String> {
+    let failing = Failing {
+        api: "s3:GetObject",
+        code: "SlowDown",
+        times: 6,
+    };
+    told(Knobs::default(), failing)
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ecs_settle::settle::READ_WITHIN;
 use serde_json::Value;
 use signalbox::clock::{Clock, Timestamp};
 use signalbox::ecs::key::TaskKey;
@@ -12,7 +13,7 @@ use signalbox::tasks::TaskToken;
 use super::fleet::{By, EcsTask};
 use super::table::Row;
 use super::tokens::{Answer, Issued};
-use super::{Model, STEADY, Scenario};
+use super::{INVOCATION, Model, STEADY, Scenario};
 
 /// So long a task may run that nobody wants, once the trouble is over: until the sweep comes, and once more.
 const UNWANTED_MOST: Duration = Duration::from_mins(6);
@@ -120,12 +121,31 @@ impl Model {
                     false => Ok(()),
                 }
             }
+            Answer::Failure(name) if name == "Ecs.ResultUnreadable" => {
+                self.is_unreadable(&record, &task.ok_or("it has no task")?, now)
+            }
             Answer::Failure(name) => {
                 let refused = self.refused.borrow().contains(&record.origin.client_token());
                 let late = record.deadline.is_some_and(|deadline| now.after(STEADY) >= deadline);
                 let claimed = matches!(record.stage, Stage::Stopping(stop) if stop.why == Why::NotStarted);
                 failed(task.as_ref(), name, now, refused, claimed, late)
             }
+        }
+    }
+
+    /// Only what has ended well leaves a result, and only trouble keeps it from being read, as long as that is tried.
+    fn is_unreadable(&self, record: &Record, task: &EcsTask, now: Timestamp) -> Result<(), String> {
+        let ended = !task.lives(now) && task.by == By::Itself && matches!(task.code, Some(0 | 3));
+        let from = matches!(task.plan.result, ResultFrom::S3 | ResultFrom::Log);
+        let tried = now.after(STEADY).since(task.exits) >= READ_WITHIN;
+        let late = record.deadline.is_none_or(|deadline| now.after(STEADY) >= deadline);
+        // Invocations that had trouble may be at work for so long after its end.
+        let troubled = !self.is_calm_since(now.before(INVOCATION + Duration::from_secs(3)));
+        match ended && from && tried && late && troubled {
+            true => Ok(()),
+            false => Err(format!(
+                "ended {ended}, has a result {from}, tried {tried}, late {late}, troubled {troubled}"
+            )),
         }
     }
 
