@@ -237,7 +237,10 @@ fn what_cannot_be_read_is_told_with_what_is_needed() {
     let found = Found::Unreadable(denied("not authorized"));
     let doubtful = told(ResultFrom::S3, Expects::Decides(failure()), found).unwrap_err();
     let sentence = "It was interrupted. Its result cannot be read: s3:GetObject failed: AccessDenied: not authorized.";
-    assert_eq!((doubtful.sentence.as_str(), doubtful.advice.as_str()), (sentence, "Retry it."));
+    assert_eq!(
+        (doubtful.sentence.as_str(), doubtful.advice.as_str()),
+        (sentence, "Retry it.")
+    );
 }
 
 #[test]
