@@ -7,7 +7,7 @@
 //! | incident | `ALERT#<machine arn>` | `INCIDENT` | `machine`, `since`, `last`, `failures`, `claimed?`, `active`, `due`, `expires` |
 //! | resumed | `ALERT#<machine arn>` | `RESUMED` | `at`, `expires` |
 //! | watermark | `ALERT#<machine arn>` | `SWEPT` | `at`, `expires` |
-//! | cursor | `ALERT#SWEEP` | `CURSOR` | `machine` |
+//! | watch | `ALERT#SWEEP` | `WATCH` | `prefix`, `since`, `machine`, `expires` |
 //!
 //! In the index `active` (`active`, `due`): `ALERT` for ends that are pending since `due`, `GROUP` for windows that close at
 //! `due`, `INCIDENT` for pipelines that have not recovered. Times are milliseconds since the epoch, `expires` is seconds.
@@ -31,7 +31,7 @@ use signalbox::item::{Item, Reader, all_found, at, indexed_key, met, n, s};
 
 use crate::alert::{End, Status};
 use crate::events::Success;
-use crate::store::{Begun, Group, Incident, Joined, Store};
+use crate::store::{Begun, Group, Incident, Joined, Store, Watch};
 
 pub use incidents::KEPT_DAYS;
 
@@ -200,12 +200,12 @@ impl Store for DynamoStore {
         self.set_watermark(machine, at).await
     }
 
-    async fn cursor(&self) -> Result<Option<String>, CallError> {
-        self.last_swept().await
+    async fn watch(&self) -> Result<Option<Watch>, CallError> {
+        self.find_watch().await
     }
 
-    async fn set_cursor(&self, machine: &StateMachineArn) -> Result<(), CallError> {
-        self.set_last_swept(machine).await
+    async fn set_watch(&self, watch: &Watch, now: Timestamp) -> Result<(), CallError> {
+        self.put_watch(watch, now).await
     }
 }
 

@@ -71,6 +71,17 @@ pub struct Incident {
     pub failures: u32,
 }
 
+/// Which pipelines the sweep watches, and how far it has come among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// What their names begin with.
+    pub prefix: String,
+    /// Since when: what failed before is old news.
+    pub since: Timestamp,
+    /// The ARN of the one that was swept last. Empty: none was.
+    pub last: String,
+}
+
 /// What is remembered.
 pub trait Store {
     /// Claims an end, to be announced or counted: if nobody has yet, or who did has not come to an end for a minute.
@@ -127,9 +138,9 @@ pub trait Store {
     /// They have been swept up to `at`.
     fn sweeps(&self, machine: &StateMachineArn, at: Timestamp) -> impl Future<Output = Result<(), CallError>>;
 
-    /// The pipeline that was swept last.
-    fn cursor(&self) -> impl Future<Output = Result<Option<String>, CallError>>;
+    /// What the sweep watches, unless it never did, or not for a long time.
+    fn watch(&self) -> impl Future<Output = Result<Option<Watch>, CallError>>;
 
-    /// `machine` was swept last.
-    fn set_cursor(&self, machine: &StateMachineArn) -> impl Future<Output = Result<(), CallError>>;
+    /// Remembers it at `now`.
+    fn set_watch(&self, watch: &Watch, now: Timestamp) -> impl Future<Output = Result<(), CallError>>;
 }

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::events::Success;
 use crate::evidence::{Listed, Locks, Source};
 use crate::outbox::Outbox;
-use crate::store::{Incident, Store};
+use crate::store::{Incident, Store, Watch};
 
 /// Calls of `ListExecutions` in one sweep, which comes every minute: 0.2 a second. The overlap guard needs the rest of the
 /// account's quota.
@@ -188,8 +188,8 @@ where
             }
         }
         machines.sort();
-        let cursor = self.store.cursor().await?.unwrap_or_default();
-        let first = machines.partition_point(|machine| machine.as_str() <= cursor.as_str());
+        let mut watch = self.watch().await?;
+        let first = machines.partition_point(|machine| machine.as_str() <= watch.last.as_str());
         let count = machines.len();
         if first < count {
             machines.rotate_left(first);
@@ -199,38 +199,51 @@ where
                 swept.left = count - at;
                 return Ok(());
             }
-            let pipeline = self.sweep_pipeline(machine, lists, deadline, swept).await;
+            let pipeline = self.sweep_pipeline(machine, watch.since, lists, deadline, swept).await;
             if swept.note(pipeline) == Some(Done::NextTime) {
-                // The cursor stays behind it: it is the next sweep's first.
+                // It is the next sweep's first.
                 swept.left = count - at;
                 return Ok(());
             }
             swept.pipelines += 1;
-            self.store.set_cursor(machine).await?;
+            machine.as_str().clone_into(&mut watch.last);
+            self.store.set_watch(&watch, self.clock.now()).await?;
         }
         Ok(())
     }
 
-    /// Announces those of its failures that no event had told.
+    /// What is watched: since now, if it is not what was watched before.
+    async fn watch(&self) -> Result<Watch, Error> {
+        let (now, before) = (self.clock.now(), self.store.watch().await?);
+        if let Some(watch) = before.as_ref().filter(|watch| watch.prefix == self.settings.prefix) {
+            return Ok(watch.clone());
+        }
+        let watch = Watch {
+            prefix: self.settings.prefix.clone(),
+            since: now,
+            last: before.map(|watch| watch.last).unwrap_or_default(),
+        };
+        self.store.set_watch(&watch, now).await?;
+        Ok(watch)
+    }
+
+    /// Announces those of its failures that no event had told. `watched`: since when it is watched, if it was never swept.
     async fn sweep_pipeline(
         &self,
         machine: &StateMachineArn,
+        watched: Timestamp,
         lists: &mut u32,
         deadline: Timestamp,
         swept: &mut Swept,
     ) -> Result<Done, Error> {
         let (now, budget) = (self.clock.now(), *lists);
-        let mark = match self.store.swept(machine).await? {
-            Some(mark) => Some(mark),
-            // A clone is no new pipeline: nothing of it is old.
-            None => recorded(&self.clones, machine).await?.map(|clone| clone.made),
+        let since = match self.store.swept(machine).await? {
+            Some(mark) => mark.before(OVERLAP),
+            // Its first turn may come late, where there are many. Of a clone nothing is old.
+            None => recorded(&self.clones, machine)
+                .await?
+                .map_or(watched, |clone| clone.made.before(OVERLAP)),
         };
-        let Some(mark) = mark else {
-            // From now on: what failed before there were alerts is old news.
-            self.store.sweeps(machine, now).await?;
-            return Ok(Done::Now);
-        };
-        let since = mark.before(OVERLAP);
         let failed = swept.failed;
         for status in [Status::Failed, Status::TimedOut, Status::Aborted] {
             let mut from = None;

@@ -12,6 +12,8 @@ use failure_alert::Outcome;
 use failure_alert::alert::{End, Status};
 use failure_alert::events::Success;
 use failure_alert::store::Store;
+use failure_alert::sweep::OVERLAP;
+use signalbox::arn::ExecutionArn;
 use signalbox::clock::Clock;
 
 use memory::{Dies, Fleet, end, run};
@@ -171,6 +173,47 @@ async fn what_a_sweep_cannot_look_at_is_the_next_ones() {
     source.is_busy.set(false);
     assert_eq!(fleet.sweep().await.missed, 1);
     assert_eq!(fleet.subjects().len(), 1);
+}
+
+/// Where there are many pipelines, a new one's first turn in the sweep comes late, and its failures may have been without
+/// events until then.
+#[tokio::test]
+async fn what_fails_before_a_new_pipelines_first_turn_is_no_old_news() {
+    let fleet = Fleet::default();
+    fleet.sweep().await;
+    fleet.passes(Duration::from_mins(1));
+    let new = ExecutionArn::parse(&run("bad").as_str().replace(":orders:", ":returns:")).expect("a good ARN");
+    let source = &fleet.alerts.source;
+    source.created(&new.machine());
+    source.ended(&new, Some(Status::Failed), fleet.clock.now());
+    fleet.passes(Duration::from_mins(90));
+    assert_eq!(fleet.sweep().await.missed, 1);
+    assert_eq!(fleet.subjects(), ["[FAILED] returns"]);
+    assert_eq!(fleet.sweep().await.missed, 0);
+}
+
+#[tokio::test]
+async fn what_failed_before_it_was_watched_is_old_news() {
+    let mut fleet = Fleet::default();
+    let source = fleet.alerts.source.clone();
+    source.ended(&run("before-the-fleet"), Some(Status::Failed), fleet.clock.now());
+    fleet.passes(OVERLAP + Duration::from_secs(1));
+    assert_eq!(fleet.sweep().await.missed, 0);
+    // Another prefix: of whatever it does not watch yet, the past is old news too.
+    let old = ExecutionArn::parse(&run("bad").as_str().replace(":orders:", ":returns:")).expect("a good ARN");
+    fleet.alerts.settings.prefix = "ord".to_owned();
+    fleet.sweep().await;
+    source.created(&old.machine());
+    source.ended(&old, Some(Status::Failed), fleet.clock.now());
+    fleet.passes(Duration::from_mins(90));
+    assert_eq!(fleet.sweep().await.missed, 0);
+    fleet.alerts.settings.prefix = String::new();
+    assert_eq!(fleet.sweep().await.missed, 0);
+    fleet.passes(Duration::from_secs(1));
+    let new = ExecutionArn::parse(&old.as_str().replace(":bad", ":worse")).expect("a good ARN");
+    source.ended(&new, Some(Status::Failed), fleet.clock.now());
+    assert_eq!(fleet.sweep().await.missed, 1);
+    assert_eq!(fleet.subjects(), ["[FAILED] returns"]);
 }
 
 #[tokio::test]

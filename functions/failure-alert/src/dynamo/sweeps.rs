@@ -1,4 +1,4 @@
-//! How far the sweep has come.
+//! What the sweep watches, and how far it has come.
 
 use signalbox::arn::StateMachineArn;
 use signalbox::aws::CallError;
@@ -6,6 +6,7 @@ use signalbox::clock::Timestamp;
 use signalbox::item::{Item, Reader, at, in_days, key, n, s};
 
 use super::{DynamoStore, GET, PUT, REMEMBERED_DAYS, pk_of_machine};
+use crate::store::Watch;
 
 impl DynamoStore {
     pub(super) async fn watermark(&self, machine: &StateMachineArn) -> Result<Option<Timestamp>, CallError> {
@@ -20,15 +21,25 @@ impl DynamoStore {
         self.put(item).await
     }
 
-    pub(super) async fn last_swept(&self) -> Result<Option<String>, CallError> {
-        let item = self.get(key("ALERT#SWEEP", "CURSOR")).await?;
-        item.map(|item| Reader { api: GET, item: &item }.text("machine").map(str::to_owned))
-            .transpose()
+    pub(super) async fn find_watch(&self) -> Result<Option<Watch>, CallError> {
+        let Some(item) = self.get(key("ALERT#SWEEP", "WATCH")).await? else {
+            return Ok(None);
+        };
+        let reader = Reader { api: GET, item: &item };
+        Ok(Some(Watch {
+            prefix: reader.text("prefix")?.to_owned(),
+            since: reader.time("since")?,
+            last: reader.text("machine")?.to_owned(),
+        }))
     }
 
-    pub(super) async fn set_last_swept(&self, machine: &StateMachineArn) -> Result<(), CallError> {
-        let mut item = key("ALERT#SWEEP", "CURSOR");
-        item.insert("machine".to_owned(), s(machine.as_str()));
+    /// It goes when the watermarks do: whoever begins to sweep again after that begins with what fails from then on.
+    pub(super) async fn put_watch(&self, watch: &Watch, now: Timestamp) -> Result<(), CallError> {
+        let mut item = key("ALERT#SWEEP", "WATCH");
+        item.insert("prefix".to_owned(), s(&watch.prefix));
+        item.insert("since".to_owned(), at(watch.since));
+        item.insert("machine".to_owned(), s(&watch.last));
+        item.insert("expires".to_owned(), n(in_days(now, REMEMBERED_DAYS)));
         self.put(item).await
     }
 

@@ -10,7 +10,7 @@ use failure_alert::dynamo::CLAIM_LIFE;
 use failure_alert::events::Success;
 use failure_alert::evidence::{Described, Listed, Locks, Page, Source};
 use failure_alert::outbox::{Message, Outbox};
-use failure_alert::store::{Begun, Group, Incident, Joined, Store};
+use failure_alert::store::{Begun, Group, Incident, Joined, Store, Watch};
 use failure_alert::sweep::Swept;
 use failure_alert::{Alerts, Settings};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
@@ -117,7 +117,7 @@ struct Items {
     incidents: BTreeMap<StateMachineArn, (Incident, Option<Timestamp>)>,
     resumed: BTreeMap<StateMachineArn, Timestamp>,
     swept: BTreeMap<StateMachineArn, Timestamp>,
-    cursor: Option<String>,
+    watch: Option<Watch>,
 }
 
 /// The store.
@@ -286,12 +286,12 @@ impl Store for Memory {
         })
     }
 
-    async fn cursor(&self) -> Result<Option<String>, CallError> {
-        self.call(|items| items.cursor.clone())
+    async fn watch(&self) -> Result<Option<Watch>, CallError> {
+        self.call(|items| items.watch.clone())
     }
 
-    async fn set_cursor(&self, machine: &StateMachineArn) -> Result<(), CallError> {
-        self.call(|items| items.cursor = Some(machine.as_str().to_owned()))
+    async fn set_watch(&self, watch: &Watch, _: Timestamp) -> Result<(), CallError> {
+        self.call(|items| items.watch = Some(watch.clone()))
     }
 }
 
@@ -314,6 +314,7 @@ pub(crate) struct Known {
     /// Whether executions cannot be described now.
     pub(crate) is_busy: Rc<Cell<bool>>,
     listed: Rc<RefCell<Vec<Listed>>>,
+    others: Rc<RefCell<Vec<StateMachineArn>>>,
     clones: Rc<RefCell<Vec<CloneOf>>>,
     fate: Rc<Fate>,
 }
@@ -329,6 +330,11 @@ impl Known {
             stopped: Some(stopped),
             redrive: 0,
         });
+    }
+
+    /// Another pipeline.
+    pub(crate) fn created(&self, machine: &StateMachineArn) {
+        self.others.borrow_mut().push(machine.clone());
     }
 
     /// A clone of the pipeline.
@@ -375,9 +381,11 @@ impl Source for Known {
 
     async fn machines(&self, _: Option<String>) -> Result<Page<StateMachineArn>, CallError> {
         let clones = self.clones.borrow().clone().into_iter();
+        let others = self.others.borrow().clone();
         Ok(Page {
             entries: [pipeline()]
                 .into_iter()
+                .chain(others)
                 .chain(clones.map(|clone| clone.machine))
                 .collect(),
             next: None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use failure_alert::alert::{End, Status};
 use failure_alert::events::Success;
-use failure_alert::store::{Begun, Group, Incident, Joined, Store};
+use failure_alert::store::{Begun, Group, Incident, Joined, Store, Watch};
 use signalbox::arn::{ExecutionArn, StateMachineArn};
 use signalbox::aws::CallError;
 use signalbox::clock::Timestamp;
@@ -271,8 +271,15 @@ async fn marks(store: &impl Store) -> Result<(), CallError> {
         (store.swept(&one).await, store.swept(&two).await),
         (Ok(Some(after(8))), Ok(None))
     );
-    store.set_cursor(&one).await?;
-    store.set_cursor(&two).await?;
-    assert_eq!(store.cursor().await, Ok(Some(two.as_str().to_owned())));
+    assert_eq!(store.watch().await, Ok(None));
+    for (prefix, last) in [("", ""), ("marks-", two.as_str())] {
+        let watch = Watch {
+            prefix: prefix.to_owned(),
+            since: after(9),
+            last: last.to_owned(),
+        };
+        store.set_watch(&watch, after(10)).await?;
+        assert_eq!(store.watch().await, Ok(Some(watch)));
+    }
     Ok(())
 }
