@@ -184,7 +184,7 @@ async fn what_fails_before_a_new_pipelines_first_turn_is_no_old_news() {
     fleet.passes(Duration::from_mins(1));
     let new = ExecutionArn::parse(&run("bad").as_str().replace(":orders:", ":returns:")).expect("a good ARN");
     let source = &fleet.alerts.source;
-    source.created(&new.machine());
+    source.created(new.machine());
     source.ended(&new, Some(Status::Failed), fleet.clock.now());
     fleet.passes(Duration::from_mins(90));
     assert_eq!(fleet.sweep().await.missed, 1);
@@ -203,7 +203,7 @@ async fn what_failed_before_it_was_watched_is_old_news() {
     let old = ExecutionArn::parse(&run("bad").as_str().replace(":orders:", ":returns:")).expect("a good ARN");
     fleet.alerts.settings.prefix = "ord".to_owned();
     fleet.sweep().await;
-    source.created(&old.machine());
+    source.created(old.machine());
     source.ended(&old, Some(Status::Failed), fleet.clock.now());
     fleet.passes(Duration::from_mins(90));
     assert_eq!(fleet.sweep().await.missed, 0);
