@@ -116,8 +116,29 @@ impl DynamoStore {
         met(DELETE, deleted, DeleteItemError::is_conditional_check_failed_exception).map(drop)
     }
 
+    /// What `read` makes of the items that the index has under `active` up to `due`. One that cannot be read is logged, and
+    /// left out: it must not keep the sweep from the others.
+    async fn indexed<T>(
+        &self,
+        active: &str,
+        due: Timestamp,
+        read: impl Fn(Reader<'_>) -> Result<Option<T>, CallError>,
+    ) -> Result<Vec<T>, CallError> {
+        let mut all = Vec::new();
+        for key in self.keys(active, due).await? {
+            let Some(item) = self.get(key.clone()).await? else {
+                continue;
+            };
+            match read(Reader { api: GET, item: &item }) {
+                Ok(read) => all.extend(read),
+                Err(error) => tracing::error!(?key, %error, "a record cannot be read"),
+            }
+        }
+        Ok(all)
+    }
+
     /// The keys of what the index has under `active` up to `due`, all pages.
-    async fn indexed(&self, active: &str, due: Timestamp) -> Result<Vec<Item>, CallError> {
+    async fn keys(&self, active: &str, due: Timestamp) -> Result<Vec<Item>, CallError> {
         let query = self
             .client
             .query()

@@ -66,14 +66,12 @@ impl DynamoStore {
     }
 
     pub(super) async fn pending_ends(&self, now: Timestamp) -> Result<Vec<End>, CallError> {
-        let mut ends = Vec::new();
-        for key in self.indexed(PENDING, now.before(CLAIM_LIFE)).await? {
-            let Some(item) = self.get(key).await? else { continue };
-            let reader = Reader { api: GET, item: &item };
-            if reader.text("state")? == "pending" {
-                ends.push(end_in(reader, "end")?);
+        self.indexed(PENDING, now.before(CLAIM_LIFE), |reader| {
+            match reader.text("state")? {
+                "pending" => end_in(reader, "end").map(Some),
+                _ => Ok(None),
             }
-        }
-        Ok(ends)
+        })
+        .await
     }
 }

@@ -136,15 +136,10 @@ impl DynamoStore {
     }
 
     pub(super) async fn closed_groups(&self, now: Timestamp) -> Result<Vec<Group>, CallError> {
-        let mut groups = Vec::new();
-        for key in self.indexed(OPEN, now).await? {
-            let Some(item) = self.get(key).await? else { continue };
-            let group = group_of(Reader { api: GET, item: &item })?;
-            if group.until <= now {
-                groups.push(group);
-            }
-        }
-        Ok(groups)
+        self.indexed(OPEN, now, |reader| {
+            Ok(Some(group_of(reader)?).filter(|group| group.until <= now))
+        })
+        .await
     }
 }
 

@@ -122,13 +122,9 @@ impl DynamoStore {
     }
 
     pub(super) async fn open_incidents(&self) -> Result<Vec<Incident>, CallError> {
-        let mut incidents = Vec::new();
-        for key in self.indexed(FAILING, Timestamp::from_millis(i64::MAX)).await? {
-            if let Some(item) = self.get(key).await? {
-                incidents.push(incident_of(Reader { api: GET, item: &item })?);
-            }
-        }
-        Ok(incidents)
+        let ever = Timestamp::from_millis(i64::MAX);
+        self.indexed(FAILING, ever, |reader| incident_of(reader).map(Some))
+            .await
     }
 }
 

@@ -25,12 +25,11 @@ impl DynamoStore {
         let Some(item) = self.get(key("ALERT#SWEEP", "WATCH")).await? else {
             return Ok(None);
         };
-        let reader = Reader { api: GET, item: &item };
-        Ok(Some(Watch {
-            prefix: reader.text("prefix")?.to_owned(),
-            since: reader.time("since")?,
-            last: reader.text("machine")?.to_owned(),
-        }))
+        let watch = watch_of(Reader { api: GET, item: &item });
+        // The next one that is put makes it good. Without that no sweep would come to its end any more.
+        Ok(watch
+            .inspect_err(|error| tracing::error!(%error, "how far the sweep is cannot be read: it begins anew"))
+            .ok())
     }
 
     /// It goes when the watermarks do: whoever begins to sweep again after that begins with what fails from then on.
@@ -47,4 +46,12 @@ impl DynamoStore {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
         put.send().await.map(drop).map_err(|error| CallError::new(PUT, &error))
     }
+}
+
+fn watch_of(reader: Reader<'_>) -> Result<Watch, CallError> {
+    Ok(Watch {
+        prefix: reader.text("prefix")?.to_owned(),
+        since: reader.time("since")?,
+        last: reader.text("machine")?.to_owned(),
+    })
 }

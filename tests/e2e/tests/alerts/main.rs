@@ -6,13 +6,19 @@ mod store_cases;
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use e2e::alert_storm::storm;
 use e2e::alerts::Alerts;
 use e2e::clones::clone_of;
 use e2e::lock::{BRIEFLY, Locks};
+use failure_alert::alert::{End, Status};
 use failure_alert::dynamo::DynamoStore;
+use failure_alert::store::{Group, Store};
 use local_cloud::{Cloud, Fault, Notification, Stack};
 use serde_json::{Value, json};
+use signalbox::arn::ExecutionArn;
+use signalbox::aws::CallError;
+use signalbox::clock::Timestamp;
 
 /// Most tests meet errors of the harness and of functions.
 type Tested = Result<(), Box<dyn std::error::Error>>;
@@ -416,4 +422,61 @@ async fn the_adapter_to_dynamodb_is_what_the_store_in_memory_is() -> Tested {
     let fleet = account.deploy(Stack::fleet().parameter("Alerts", "false")).await?;
     let store = DynamoStore::new(account.dynamodb().clone(), fleet.output("TableName")?.to_owned());
     Ok(store_cases::all(&store).await?)
+}
+
+/// Somebody has edited records by hand, say: what else there is has its turn all the same.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_keeps_no_other_from_its_turn() -> Tested {
+    let account = Cloud::shared().await?.account("unreadable records");
+    let fleet = account.deploy(Stack::fleet().parameter("Alerts", "false")).await?;
+    let (dynamodb, table) = (account.dynamodb(), fleet.output("TableName")?);
+    let store = DynamoStore::new(dynamodb.clone(), table.to_owned());
+    let at = Timestamp::from_millis(1_800_000_000_000);
+    let end = End {
+        execution: ExecutionArn::parse("arn:aws:states:us-east-1:123456789012:execution:orders:run-1")?,
+        status: Status::Failed,
+        redrive: 0,
+        started: None,
+        stopped: at,
+        error: None,
+        cause: None,
+    };
+    let group = Group {
+        machine: end.execution.machine().clone(),
+        key: "k".to_owned(),
+        state: None,
+        error: None,
+        first: end.clone(),
+        opened: at,
+        until: at,
+        count: 0,
+        last: None,
+    };
+    store.begin(&end, at).await?;
+    store.join(&group, at).await?;
+    store.fails(&group.machine, &end, true).await?;
+    let listed = async || -> Result<_, CallError> {
+        let now = at.after(CLOSED);
+        let (ends, groups) = (store.pending(now).await?, store.closed(now).await?);
+        Ok((ends, groups, store.incidents().await?))
+    };
+    let before = listed().await?;
+    assert_eq!(
+        (before.0.len(), before.1.len(), before.2.len()),
+        (1, 1, 1),
+        "{before:?}"
+    );
+    let mut damaged = 0;
+    let scan = dynamodb.scan().table_name(table).consistent_read(true).send().await?;
+    for mut item in scan.items.unwrap_or_default() {
+        item.insert("pk".to_owned(), AttributeValue::S("ALERT#damaged".to_owned()));
+        for name in ["end", "first", "since"] {
+            damaged += usize::from(item.remove(name).is_some());
+        }
+        let put = dynamodb.put_item().table_name(table).set_item(Some(item));
+        put.send().await?;
+    }
+    assert_eq!(damaged, 3);
+    assert_eq!(listed().await?, before);
+    Ok(())
 }
