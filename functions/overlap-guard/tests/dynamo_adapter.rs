@@ -4,6 +4,7 @@
 mod wire;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use overlap_guard::answer::Overlap;
@@ -364,7 +365,10 @@ async fn the_first_claim_brings_its_lock_with_it() {
     let fence = json!({"N": "1769832012346"});
     let head = with(
         &head_item(&mine()),
-        &json!({"fence": fence, "fences": {"M": {"claim": fence}}, "changed": {"N": "1769832012345"}}),
+        &json!({
+            "fence": fence, "fences": {"M": {"claim": fence}}, "arrivals": {"N": "1769832012"},
+            "changed": {"N": "1769832012345"},
+        }),
     );
     let sent = json!({
         "TableName": TABLE,
@@ -754,12 +758,15 @@ async fn keys_that_were_left_are_asked_for_again_but_not_for_ever() {
 
     // An incomplete answer would be read as "it never asked".
     let (second, wire) = store(vec![half(&[record_item(RUN)]); 99]);
+    let began = tokio::time::Instant::now();
     let error = second.records.records(&runs).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "dynamodb:BatchGetItem failed: keys were left unprocessed again and again"
     );
     assert_eq!(wire.attempts(), 8);
+    // At once there is no more room for them than there was.
+    assert!(began.elapsed() > Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 /// What the SDK models for the operations, apart from the condition.

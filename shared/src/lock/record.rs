@@ -21,7 +21,7 @@ pub struct Head {
     pub fences: BTreeMap<Ticket, Fence>,
     /// The fence of the last grant.
     pub fence: Fence,
-    /// How many ever queued: the number of the one who did last.
+    /// The number of the one who queued last: each who queues draws the next.
     pub arrivals: u64,
     /// Whether there may be waiters: newcomers queue then.
     pub contended: bool,
@@ -36,7 +36,9 @@ pub struct Head {
 }
 
 impl Head {
-    /// A lock that nobody ever held. Fences begin at the time, so that they never go back when an idle HEAD has expired.
+    /// A lock that nobody ever held. Fences begin at the time, so that they never go back when an idle HEAD has expired; so do
+    /// arrivals, in seconds: an acquisition may remember its place for longer than an idle HEAD lives, and nobody else may
+    /// be given it.
     #[must_use]
     pub fn new(now: Timestamp) -> Self {
         Self {
@@ -44,7 +46,7 @@ impl Head {
             holders: BTreeMap::new(),
             fences: BTreeMap::new(),
             fence: Fence(now.as_millis()),
-            arrivals: 0,
+            arrivals: u64::try_from(now.as_secs()).unwrap_or(0),
             contended: false,
             generation: 0,
             paused: false,
@@ -196,4 +198,24 @@ pub enum Wish {
     Released,
     /// It failed while it held. Kept for as long as the run can be redriven.
     Lost,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Head;
+    use crate::clock::Timestamp;
+    use crate::lock::key::{Place, Priority};
+
+    /// A run that went on without the lock remembers its place for a year, and gives it back when it ends: an idle HEAD is
+    /// gone after 30 days, and nobody may wait in that place then.
+    #[test]
+    fn a_lock_that_was_forgotten_gives_no_place_twice() {
+        let begun = Timestamp::from_millis(1_769_832_012_345);
+        let anew = begun.after(Duration::from_hours(30 * 24));
+        let first = |head: &Head, more: u64| Place::by_arrival(Priority::default(), head.arrivals + more);
+        // Many for one lock: one in three seconds, day and night.
+        assert!(first(&Head::new(begun), 800_000) < first(&Head::new(anew), 1));
+    }
 }

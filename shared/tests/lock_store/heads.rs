@@ -120,7 +120,7 @@ async fn a_lock_that_nobody_ever_held_begins_with_its_first_holder() {
             let item = json!({
                 "slots": {"N": "1"}, "holders": {"M": {"t2": {"M": holder_entry()}}},
                 "fences": {"M": {"t2": {"N": "1769832012346"}}}, "fence": {"N": "1769832012346"},
-                "arrivals": {"N": "0"}, "contended": {"BOOL": false}, "generation": {"N": "0"},
+                "arrivals": {"N": "1769832012"}, "contended": {"BOOL": false}, "generation": {"N": "0"},
                 "paused": {"BOOL": false}, "changed": {"N": "1769832012345"},
             });
             let created = json!({

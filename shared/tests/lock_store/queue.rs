@@ -71,7 +71,7 @@ fn beginnings(without: &[&str]) -> (String, Value) {
         ("holders", json!({"M": {}})),
         ("fences", json!({"M": {}})),
         ("fence", json!({"N": "1769832012345"})),
-        ("arrivals", json!({"N": "0"})),
+        ("arrivals", json!({"N": "1769832012"})),
         ("contended", json!({"BOOL": false})),
         ("generation", json!({"N": "0"})),
         ("paused", json!({"BOOL": false})),
@@ -111,9 +111,9 @@ async fn an_arrival_counts_up_and_answers_its_number() {
         assert_eq!(store.arrive(&lock(), NOW).await.unwrap(), number);
         let request = on_head(
             &["arrivals"],
+            ", #arrivals = if_not_exists(#arrivals, :first) + :one",
             "",
-            "ADD #arrivals :one",
-            &json!({":one": {"N": "1"}}),
+            &json!({":first": {"N": "1769832012"}, ":one": {"N": "1"}}),
             Some("UPDATED_NEW"),
         );
         assert_eq!(sent(&wire, "UpdateItem"), request);

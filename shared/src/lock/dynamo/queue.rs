@@ -22,8 +22,10 @@ const FORGOTTEN_DAYS: u32 = 30;
 
 impl Queue for DynamoLocks {
     async fn arrive(&self, lock: &LockKey, now: Timestamp) -> Result<u64, CallError> {
-        let call = self.on_head(lock, "", "ADD #arrivals :one", now);
+        let next = ", #arrivals = if_not_exists(#arrivals, :first) + :one";
+        let call = self.on_head(lock, next, "", now);
         let done = call
+            .expression_attribute_values(":first", number(Head::new(now).arrivals))
             .expression_attribute_values(":one", n(1))
             .return_values(ReturnValue::UpdatedNew)
             .send()
@@ -229,7 +231,7 @@ impl Queue for DynamoLocks {
             .expression_attribute_values(":zero", n(0))
             .expression_attribute_values(":changed", at(seen.changed))
             .expression_attribute_values(":fence", n(seen.fence.0))
-            .expression_attribute_values(":arrivals", AttributeValue::N(seen.arrivals.to_string()))
+            .expression_attribute_values(":arrivals", number(seen.arrivals))
             .expression_attribute_values(":generation", AttributeValue::N(seen.generation.to_string()))
             .expression_attribute_values(":slots", n(seen.slots))
             .expression_attribute_values(":paused", AttributeValue::Bool(seen.paused))
@@ -262,7 +264,7 @@ impl DynamoLocks {
             ("holders", AttributeValue::M(Item::new())),
             ("fences", AttributeValue::M(Item::new())),
             ("fence", n(fresh.fence.0)),
-            ("arrivals", n(0)),
+            ("arrivals", number(fresh.arrivals)),
             ("contended", AttributeValue::Bool(false)),
             ("generation", n(0)),
             ("paused", AttributeValue::Bool(false)),
@@ -288,6 +290,11 @@ impl DynamoLocks {
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
     }
+}
+
+/// [`n`] takes what fits into 64 bits with a sign.
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }
 
 fn waiter_item(waiter: &Waiter) -> Item {

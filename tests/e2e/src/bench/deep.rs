@@ -103,7 +103,7 @@ async fn measure(cloud: &Cloud, waiters: u64) -> Result<(Step, Step), Error> {
     // Only what the runs themselves cause: the events of their ends come when they like.
     side.account.fault(Fault::drop_events()).await?;
     // Behind those who are served, before those who join.
-    seed(&side, MEASURED + 1, waiters).await?;
+    seed(&side, FAR, waiters).await?;
 
     let holder = side.start("holder", PREPARED_WITHIN).await?;
     side.until_at_work(&holder).await?;
@@ -118,7 +118,7 @@ async fn measure(cloud: &Cloud, waiters: u64) -> Result<(Step, Step), Error> {
     let store = side.store()?;
     let lock = lock_key()?;
     // The arrivals that the seeds stand for.
-    side.tamper("ADD arrivals :by", waiters).await?;
+    side.tamper("ADD arrivals :by", FAR + waiters).await?;
 
     let joined = measured(&side.account, async || {
         let mut took = Vec::new();
@@ -192,6 +192,9 @@ async fn measured(account: &Account, act: impl AsyncFnOnce() -> Result<Vec<i64>,
 fn lock_key() -> Result<LockKey, Error> {
     LockKey::parse(LOCK).map_err(|error| unexpected(&error))
 }
+
+/// Further than those who are served come, whose places begin at the time in seconds.
+const FAR: u64 = 500_000_000_000;
 
 /// Writes waiters with the places from `first` on.
 async fn seed(side: &Side, first: u64, waiters: u64) -> Result<(), Error> {
