@@ -153,7 +153,7 @@ impl Aws {
         record.deadline = deadline.map(|span| self.now().after(span));
         self.0.rows.borrow_mut().insert(record.key.clone(), record.clone());
         if let Some(task) = self.0.tasks.borrow_mut().last_mut() {
-            task.last_status = "STOPPED".to_owned();
+            "STOPPED".clone_into(&mut task.last_status);
             task.stop_code = Some("EssentialContainerExited".to_owned());
             task.execution_stopped_at = Some(self.now());
             task.containers = vec![Container {
@@ -373,7 +373,7 @@ async fn is_told_after(code: &'static str, timeout: Option<Duration>, after: Dur
     aws.0.unreadable.set(Some(code));
     let swept = aws.sweep().await;
     assert_eq!((swept.failed, swept.settled), (1, 0), "{swept:?}");
-    aws.sweeps_for(after - EVERY).await;
+    aws.sweeps_for(after.saturating_sub(EVERY)).await;
     assert_eq!(aws.told(&record), None, "{code}");
     let sweeps = after.as_secs() / EVERY.as_secs();
     assert_eq!(u64::try_from(aws.0.beats.borrow().len()), Ok(sweeps), "{code}");
@@ -419,7 +419,7 @@ async fn what_can_be_read_in_time_is_the_answer() {
         let record = aws.has_run(Some(EVERY));
         aws.0.unreadable.set(Some(code));
         aws.sweep().await;
-        aws.sweeps_for(READ_WITHIN - EVERY).await;
+        aws.sweeps_for(READ_WITHIN.saturating_sub(EVERY)).await;
         aws.0.unreadable.set(None);
         assert_eq!(aws.sweep().await.settled, 1);
         let output = aws.told(&record).expect("it was told").expect("a success");
@@ -460,7 +460,7 @@ async fn an_end_that_only_an_event_told_of_is_not_waited_for_any_longer() {
     let task = aws.0.tasks.borrow_mut().remove(0);
     let denied = aws.settles().task(&task).await.expect_err("it cannot be read");
     assert!(denied.to_string().contains("s3:GetObject"), "{denied}");
-    aws.sweeps_for(READ_WITHIN - EVERY).await;
+    aws.sweeps_for(READ_WITHIN.saturating_sub(EVERY)).await;
     assert_eq!(aws.told(&record), None);
     aws.sweeps_for(EVERY).await;
     assert_eq!(aws.failure(&record).0, "Ecs.ResultUnreadable");
