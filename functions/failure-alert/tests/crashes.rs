@@ -16,13 +16,10 @@ use failure_alert::sweep::OVERLAP;
 use signalbox::arn::ExecutionArn;
 use signalbox::clock::Clock;
 
-use memory::{Dies, Fleet, end, run};
+use memory::{CALLS_MOST, Dies, Fleet, end, run};
 
 /// After this a claim is taken for given up.
 const GIVEN_UP: Duration = Duration::from_secs(61);
-
-/// More calls than any of these invocations makes.
-const CALLS_MOST: usize = 40;
 
 /// Every moment at which an invocation may die, and whether what it did last took effect.
 fn moments() -> impl Iterator<Item = Dies> {
@@ -214,6 +211,35 @@ async fn what_failed_before_it_was_watched_is_old_news() {
     source.ended(&new, Some(Status::Failed), fleet.clock.now());
     assert_eq!(fleet.sweep().await.missed, 1);
     assert_eq!(fleet.subjects(), ["[FAILED] returns"]);
+}
+
+/// Those before it have used up the calls of this sweep: it is the next one's first, with all of its calls.
+#[tokio::test]
+async fn a_pipeline_with_many_failures_is_not_cut_short_for_the_others() {
+    let fleet = Fleet::default();
+    let source = &fleet.alerts.source;
+    for other in ["a", "b", "c"] {
+        let run = ExecutionArn::parse(&run("any").as_str().replace(":orders:", &format!(":{other}:")));
+        source.created(run.expect("a good ARN").machine());
+    }
+    fleet.sweep().await;
+    fleet.passes(Duration::from_secs(1));
+    for number in 0..10 {
+        source.ended(&run(&format!("bad-{number}")), Some(Status::Failed), fleet.clock.now());
+    }
+    fleet.passes(Duration::from_mins(30));
+    // Three calls are left for it, and it takes seven.
+    source.page.set(Some(2));
+    let swept = fleet.sweep().await;
+    assert_eq!(
+        (swept.pipelines, swept.left, swept.missed, swept.failed),
+        (3, 1, 6, 0),
+        "{swept:?}"
+    );
+    let swept = fleet.sweep().await;
+    assert_eq!((swept.missed, swept.failed), (4, 0), "{swept:?}");
+    assert_eq!(fleet.sweep().await.missed, 0);
+    assert_eq!(fleet.counted(), 9);
 }
 
 #[tokio::test]

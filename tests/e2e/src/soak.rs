@@ -43,6 +43,9 @@ const AT_ONCE: usize = 20;
 const BAD: Duration = Duration::from_secs(8);
 const GOOD: Duration = Duration::from_secs(7);
 
+/// What is counted when a function is killed.
+const KILLED: &str = "functions killed";
+
 /// What was done, and what came of it.
 #[derive(Debug, Default)]
 pub struct Told {
@@ -58,6 +61,17 @@ impl Told {
     fn count(&mut self, what: &'static str) {
         *self.counts.entry(what).or_default() += 1;
     }
+
+    fn so_far(&self) -> String {
+        let of = |what| self.counts.get(what).copied().unwrap_or_default();
+        format!(
+            "{} runs started, {} succeeded, {} failed, {} resumes",
+            of("runs started"),
+            of("runs succeeded"),
+            of("runs failed"),
+            of("resumes")
+        )
+    }
 }
 
 struct Soak {
@@ -72,14 +86,14 @@ struct Soak {
     ended: RefCell<Vec<(usize, Execution)>>,
 }
 
-/// Runs so many pipelines for so long. `say` is told each minute how it goes.
+/// Runs so many pipelines for so long. `say` has a line each minute on how it goes.
 #[allow(clippy::disallowed_methods, reason = "it lasts as long as it is told to")]
 pub async fn soak(
     cloud: &Cloud,
     pipelines: usize,
     lasts: Duration,
     seed: u64,
-    say: impl Fn(&Told),
+    say: impl Fn(&str),
 ) -> Result<Told, Box<dyn std::error::Error>> {
     fastrand::seed(seed);
     let account = cloud.account("soak");
@@ -113,7 +127,7 @@ pub async fn soak(
     let minutes = async {
         while soak.goes_on() {
             tokio::time::sleep(Duration::from_mins(1)).await;
-            say(&soak.told.borrow());
+            say(&soak.told.borrow().so_far());
         }
     };
     let ((runs, faults), ()) = join(join(runs, soak.faults()), minutes).await;
@@ -121,7 +135,8 @@ pub async fn soak(
         done?;
     }
     soak.account.clear_faults().await?;
-    soak.settles().await?;
+    soak.settles(&say).await?;
+    say("the histories of all runs are read: who was alone, and when");
     soak.kept_apart().await?;
     Ok(soak.told.into_inner())
 }
@@ -275,7 +290,11 @@ impl Soak {
     /// One bad moment after the other.
     async fn faults(&self) -> Result<(), Error> {
         while self.goes_on() {
-            let (what, fault): (&'static str, Fault) = match fastrand::usize(..11) {
+            let (what, fault): (&'static str, Fault) = match fastrand::usize(..12) {
+                11 => {
+                    self.functions_die().await;
+                    continue;
+                }
                 0 => (
                     "DynamoDB throttles",
                     Fault::throttle("DynamoDB.*").rate(0.2).from_functions(),
@@ -324,9 +343,28 @@ impl Soak {
         Ok(())
     }
 
+    /// Functions die one after the other, each in whatever it is at: the process that has its sandbox is killed.
+    async fn functions_die(&self) {
+        self.told.borrow_mut().count("functions die");
+        let until = Instant::now() + BAD;
+        while Instant::now() < until {
+            let found = processes(self.account.cloud().endpoint());
+            if let Some(process) = fastrand::choice(found) {
+                // It may have ended by itself.
+                let kill = std::process::Command::new("kill").args(["-9", &process]).status();
+                if kill.is_ok_and(|status| status.success()) {
+                    self.told.borrow_mut().count(KILLED);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(..500))).await;
+        }
+        tokio::time::sleep(GOOD).await;
+    }
+
     /// Waits until nothing is left over, or tells what is.
-    async fn settles(&self) -> Result<(), Box<dyn std::error::Error>> {
+    async fn settles(&self, say: impl Fn(&str)) -> Result<(), Box<dyn std::error::Error>> {
         let until = Instant::now() + SETTLES_WITHIN;
+        let mut said = None::<Instant>;
         let alerts = self.fleet.output("FailureAlertFunctionName")?;
         loop {
             // Each minute it looks for what its events have not told in 4 state machines, and each clone is one: an hour's
@@ -342,15 +380,29 @@ impl Soak {
                 self.told.borrow_mut().broken.extend(left);
                 break;
             }
+            if said.is_none_or(|said| said.elapsed() > Duration::from_mins(1)) {
+                said = Some(Instant::now());
+                say(&format!(
+                    "all runs have ended; left over are {}: {}",
+                    left.len(),
+                    left[0]
+                ));
+            }
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
         let log = std::fs::read_to_string(self.account.cloud().log())?;
-        let unhandled = log.lines().filter(|line| {
-            line.contains("panicked at") || line.contains("Runtime.ExitError") || line.contains("Runtime.AnswerNotJson")
-        });
+        let unhandled = log
+            .lines()
+            .filter(|line| line.contains("panicked at") || line.contains("Runtime.AnswerNotJson"));
+        let died = log.lines().filter(|line| line.contains("Runtime.ExitError")).count();
         let mails = self.account.mails().await?.len();
         let mut told = self.told.borrow_mut();
         told.broken.extend(unhandled.take(10).map(str::to_owned));
+        let killed = told.counts.get(KILLED).copied().unwrap_or_default();
+        if died > killed {
+            told.broken
+                .push(format!("{died} functions died, of which {killed} were killed"));
+        }
         told.counts.insert("mails", mails);
         Ok(())
     }
@@ -453,6 +505,24 @@ impl Soak {
         let pages: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
         pages.map_err(failed("DynamoDB.Scan"))
     }
+}
+
+/// The processes of functions of the local cloud with this endpoint. Where there is no `/proc`, none are found.
+fn processes(endpoint: &str) -> Vec<String> {
+    let endpoint = format!("AWS_ENDPOINT_URL={endpoint}");
+    let is_function = |environment: &str| {
+        let mut entries = environment.split('\0');
+        let is_here = environment.split('\0').any(|entry| entry == endpoint);
+        is_here && entries.any(|entry| entry.starts_with("AWS_LAMBDA_FUNCTION_NAME="))
+    };
+    let mut found = Vec::new();
+    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        if is_function(&String::from_utf8_lossy(&environment)) {
+            found.push(process.file_name().to_string_lossy().into_owned());
+        }
+    }
+    found
 }
 
 /// When a run had to be alone.

@@ -45,6 +45,9 @@ pub(crate) fn end(name: &str, after: usize) -> End {
     }
 }
 
+/// More calls than any invocation makes that is to die.
+pub(crate) const CALLS_MOST: usize = 40;
+
 /// When an invocation dies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Dies {
@@ -70,6 +73,10 @@ impl Fate {
             return died();
         }
         let call = self.calls.replace(self.calls.get() + 1);
+        assert!(
+            self.dies.get().is_none() || call < CALLS_MOST,
+            "an invocation may die at its call {call}, and none is tried that does"
+        );
         if self.fails.get() == Some(call) {
             return Err(CallError::malformed("test:Call", "it failed"));
         }
@@ -313,6 +320,8 @@ impl Outbox for Told {
 pub(crate) struct Known {
     /// Whether executions cannot be described now.
     pub(crate) is_busy: Rc<Cell<bool>>,
+    /// How many executions a page of a list has, if not all.
+    pub(crate) page: Rc<Cell<Option<usize>>>,
     listed: Rc<RefCell<Vec<Listed>>>,
     others: Rc<RefCell<Vec<StateMachineArn>>>,
     clones: Rc<RefCell<Vec<CloneOf>>>,
@@ -367,16 +376,19 @@ impl Source for Known {
         machine: &StateMachineArn,
         status: Option<&'static str>,
         _: i32,
-        _: Option<String>,
+        from: Option<String>,
     ) -> Result<Page<Listed>, CallError> {
         let is_asked = |listed: &&Listed| {
             let own = listed.status.map_or("SUCCEEDED", Status::name);
             listed.execution.machine() == machine && status.is_none_or(|asked| asked == own)
         };
-        Ok(Page {
-            entries: self.listed.borrow().iter().rev().filter(is_asked).cloned().collect(),
-            next: None,
-        })
+        let mut entries: Vec<Listed> = self.listed.borrow().iter().rev().filter(is_asked).cloned().collect();
+        let from = from.map_or(0, |from| from.parse().expect("a token of this list"));
+        let mut left = entries.split_off(from);
+        let size = self.page.get().unwrap_or(usize::MAX).min(left.len());
+        let next = (size < left.len()).then(|| (from + size).to_string());
+        left.truncate(size);
+        Ok(Page { entries: left, next })
     }
 
     async fn machines(&self, _: Option<String>) -> Result<Page<StateMachineArn>, CallError> {

@@ -46,18 +46,10 @@ async fn run(minutes: u64, pipelines: usize, seed: u64) -> Result<bool, Box<dyn 
     };
     let cloud = Cloud::start_with_schedules(options).await?;
     println!("{pipelines} pipelines for {minutes} minutes, seed {seed}");
-    let told = soak(&cloud, pipelines, Duration::from_mins(minutes), seed, |told| {
-        let of = |what: &str| told.counts.get(what).copied().unwrap_or_default();
-        println!(
-            "  {} runs started, {} succeeded, {} failed, {} resumes",
-            of("runs started"),
-            of("runs succeeded"),
-            of("runs failed"),
-            of("resumes")
-        );
-    })
-    .await
-    .inspect_err(|_| cloud.keep_state())?;
+    let say = |line: &str| println!("  {line}");
+    let told = soak(&cloud, pipelines, Duration::from_mins(minutes), seed, say)
+        .await
+        .inspect_err(|_| cloud.keep_state())?;
     show(&told);
     if !told.broken.is_empty() {
         cloud.keep_state();

@@ -72,13 +72,16 @@ async fn behind(waiters: u32) -> Result<[(TableUsage, Vec<(String, u64)>); 2], B
     let holder = locks.holder("holder", plain()).await?;
     let first = locks.waiter("first", plain(), FOR_EVER).await?;
     // All the others are copies of the first waiter.
-    let (pk, place) = (format!("LOCK#{LOCK}"), "WAIT#14#000000000001");
-    let (wait, owner) = (locks.item(&pk, place).await?, locks.owner(LOCK, &first).await?);
-    assert!(!wait.is_empty() && !owner.is_empty(), "the first waiter's items");
+    let owner = locks.owner(LOCK, &first).await?;
+    let place = owner["place"].as_s().map_err(|_| "a place")?;
+    let wait = locks.item(&format!("LOCK#{LOCK}"), place).await?;
+    assert!(!wait.is_empty(), "the first waiter's item");
+    let arrived: u64 = place.strip_prefix("WAIT#14#").ok_or("the usual priority")?.parse()?;
+    let place_of = |n: u32| format!("WAIT#14#{:012}", arrived + u64::from(n) - 1);
     let mut items = Vec::new();
     for n in 2..=waiters {
         let run = format!("{first}-{n}");
-        let place = format!("WAIT#14#{n:012}");
+        let place = place_of(n);
         let ticket = format!("t{n:016x}");
         let (mut wait, mut owner) = (wait.clone(), owner.clone());
         wait.extend(
@@ -94,7 +97,7 @@ async fn behind(waiters: u32) -> Result<[(TableUsage, Vec<(String, u64)>); 2], B
     let mut head = locks.head(LOCK).await?;
     head.insert(
         "arrivals".to_owned(),
-        aws_sdk_dynamodb::types::AttributeValue::N(waiters.to_string()),
+        aws_sdk_dynamodb::types::AttributeValue::N((arrived + u64::from(waiters) - 1).to_string()),
     );
     items.push(head);
     locks.put(items).await?;
@@ -115,10 +118,7 @@ async fn behind(waiters: u32) -> Result<[(TableUsage, Vec<(String, u64)>); 2], B
         .operate(json!({"action": "list", "lock": LOCK, "limit": 1}))
         .await?;
     assert_eq!(list["waiting"], waiters, "{list}");
-    assert_eq!(
-        locks.owner(LOCK, &last).await?["place"],
-        text(&format!("WAIT#14#{:012}", waiters + 1))
-    );
+    assert_eq!(locks.owner(LOCK, &last).await?["place"], text(&place_of(waiters + 1)));
     Ok([acquire, hand_off])
 }
 
