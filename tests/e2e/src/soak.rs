@@ -36,6 +36,10 @@ const SWEEPS: usize = 15;
 /// `Lock.Unavailable`, are to be retried until they have passed.
 const EXPECTED: [&str; 3] = ["Ecs.ExitCode.3", "Soak.Stopped", "States.QueryEvaluationError"];
 
+/// What a resume may fail with that is asked for again: the emulator calls a function that dies before its first event
+/// `Runtime.Unknown`.
+const AGAIN: [&str; 3] = ["Resume.Unavailable", "Runtime.ExitError", "Runtime.Unknown"];
+
 /// Executions whose histories are read at a time.
 const AT_ONCE: usize = 20;
 
@@ -197,7 +201,8 @@ impl Soak {
         let good = fastrand::u8(..100) >= 10;
         let seconds = f64::from(fastrand::u8(..15)) / 10.0;
         let input = |exit: u8, good: bool| {
-            let puts = puts(&format!("{{\"n\": {n}}}"));
+            // `ecs-result` may die as well.
+            let puts = puts(&format!("{{\"n\": {n}}}")).replacen("curl ", "curl --retry 5 ", 1);
             let command = match exit {
                 0 => format!("echo begins; sleep {seconds}; {puts}"),
                 exit => format!("echo begins; exit {exit}"),
@@ -271,7 +276,7 @@ impl Soak {
                     self.note(pipeline, &ended, n);
                     return Ok(());
                 }
-                Err(error) if error.error_type == "Resume.Unavailable" && Instant::now() < until => {
+                Err(error) if AGAIN.contains(&error.error_type.as_str()) && Instant::now() < until => {
                     tokio::time::sleep(Duration::from_secs(2)).await;
                 }
                 Err(error) if error.error_type == "Resume.Overlapping" => {
@@ -416,8 +421,8 @@ impl Soak {
         let ended = self.ended.take();
         for some in ended.chunks(AT_ONCE) {
             let visits = some.iter().map(|(_, run)| visits::of(&self.account, run));
-            for ((pipeline, _), visits) in some.iter().zip(try_join_all(visits).await?) {
-                let times = Times::of(&visits);
+            for ((pipeline, run), visits) in some.iter().zip(try_join_all(visits).await?) {
+                let times = Times::of(&run.arn, &visits);
                 runs.entry(*pipeline).or_default().extend(times.past_the_guard);
                 holders.entry(pipeline / SHARE).or_default().extend(times.held);
             }
@@ -427,8 +432,11 @@ impl Soak {
             for (number, visits) in visits {
                 let most = most_at_once(visits);
                 if most != 1 {
-                    told.broken
-                        .push(format!("{what}, {number}: {most} runs at once, of {}", visits.len()));
+                    told.broken.push(format!(
+                        "{what}, {number}: {most} runs at once, of {}: {}",
+                        visits.len(),
+                        overlapping(visits)
+                    ));
                 }
             }
         }
@@ -534,7 +542,7 @@ struct Times {
 }
 
 impl Times {
-    fn of(visits: &[visits::Visit]) -> Self {
+    fn of(run: &str, visits: &[visits::Visit]) -> Self {
         let visit = |state: &str| visits.iter().find(|visit| visit.is_of(state));
         let end = visits.iter().map(|visit| visit.to).max();
         let after = |state: &str, until: Option<i64>| {
@@ -542,7 +550,7 @@ impl Times {
             Some(Visit {
                 entered: begun.to,
                 left: until,
-                input: Value::Null,
+                input: json!(run),
             })
         };
         Self {
@@ -550,6 +558,20 @@ impl Times {
             held: after("Take", visit("Give back").map(|visit| visit.from).or(end)),
         }
     }
+}
+
+/// The first two visits that overlap, with their times.
+fn overlapping(visits: &[Visit]) -> String {
+    let mut all: Vec<&Visit> = visits.iter().collect();
+    all.sort_by_key(|visit| visit.entered);
+    let pair = all
+        .windows(2)
+        .find(|pair| pair[0].left.is_none_or(|left| left > pair[1].entered));
+    let said = pair.into_iter().flatten().map(|visit| {
+        let run = visit.input.as_str().unwrap_or_default();
+        format!("{run} from {} to {}", visit.entered, visit.left.unwrap_or(i64::MAX))
+    });
+    said.collect::<Vec<_>>().join(", ")
 }
 
 /// The name of the key of a task's record.
@@ -578,7 +600,7 @@ mod tests {
     }
 
     fn times(visits: &[visits::Visit]) -> [Option<(i64, Option<i64>)>; 2] {
-        let Times { past_the_guard, held } = Times::of(visits);
+        let Times { past_the_guard, held } = Times::of("run", visits);
         [past_the_guard, held].map(|visit| visit.map(|visit| (visit.entered, visit.left)))
     }
 
@@ -599,6 +621,7 @@ mod tests {
         let clone = [
             visit("Post (input)", 0, 0, true),
             visit("Guard (again)", 0, 10, true),
+            visit("Take (input)", 5, 5, true),
             visit("Take (again)", 10, 30, true),
             visit("Post", 30, 40, true),
         ];

@@ -22,11 +22,12 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Whether it is of this state, or of what a clone has in its place: that is named like it, with more in brackets.
+    /// Whether it is of this state, or of what a clone has in its place: that is named like it, with `(again)` or
+    /// `(resumed)`. What only gives it its input does nothing of it.
     #[must_use]
     pub fn is_of(&self, state: &str) -> bool {
         let rest = self.state.strip_prefix(state);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" (again") || rest.starts_with(" (resumed"))
     }
 }
 
