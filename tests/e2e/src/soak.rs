@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -356,7 +357,8 @@ impl Soak {
             let found = processes(self.account.cloud().endpoint());
             if let Some(process) = fastrand::choice(found) {
                 // It may have ended by itself.
-                let kill = std::process::Command::new("kill").args(["-9", &process]).status();
+                let mut kill = std::process::Command::new("kill");
+                let kill = kill.args(["-9", &process]).stderr(Stdio::null()).status();
                 if kill.is_ok_and(|status| status.success()) {
                     self.told.borrow_mut().count(KILLED);
                 }
