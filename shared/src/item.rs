@@ -26,6 +26,12 @@ pub fn n(number: impl Into<i64>) -> AttributeValue {
     AttributeValue::N(number.into().to_string())
 }
 
+/// A number without a sign, however large.
+#[must_use]
+pub fn unsigned(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
 /// A time, in milliseconds since the epoch.
 #[must_use]
 pub fn at(time: Timestamp) -> AttributeValue {

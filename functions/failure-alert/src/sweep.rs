@@ -214,14 +214,15 @@ where
 
     /// What is watched: since now, if it is not what was watched before.
     async fn watch(&self) -> Result<Watch, Error> {
-        let (now, before) = (self.clock.now(), self.store.watch().await?);
-        if let Some(watch) = before.as_ref().filter(|watch| watch.prefix == self.settings.prefix) {
-            return Ok(watch.clone());
-        }
+        let (now, prefix) = (self.clock.now(), &self.settings.prefix);
+        let last = match self.store.watch().await? {
+            Some(watch) if watch.prefix == *prefix => return Ok(watch),
+            other => other.map(|watch| watch.last),
+        };
         let watch = Watch {
-            prefix: self.settings.prefix.clone(),
+            prefix: prefix.clone(),
             since: now,
-            last: before.map(|watch| watch.last).unwrap_or_default(),
+            last: last.unwrap_or_default(),
         };
         self.store.set_watch(&watch, now).await?;
         Ok(watch)

@@ -150,6 +150,7 @@ pub mod lock;
 pub mod lock_history;
 pub mod lock_storm;
 pub mod policies;
+pub mod processes;
 pub mod resume;
 pub mod runtime_api;
 pub mod samples;

@@ -3,7 +3,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -16,6 +15,7 @@ use signalbox::ecs::key::TaskKey;
 use crate::ecs::puts;
 use crate::lock::failed;
 use crate::lock_history::{Visit, most_at_once};
+use crate::processes;
 
 /// The pipelines' definition.
 const DEFINITION: &str = include_str!("../pipelines/soak.asl.json");
@@ -352,16 +352,15 @@ impl Soak {
     /// Functions die one after the other, each in whatever it is at: the process that has its sandbox is killed.
     async fn functions_die(&self) {
         self.told.borrow_mut().count("functions die");
+        let here = format!("AWS_ENDPOINT_URL={}", self.account.cloud().endpoint());
         let until = Instant::now() + BAD;
         while Instant::now() < until {
-            let found = processes(self.account.cloud().endpoint());
-            if let Some(process) = fastrand::choice(found) {
-                // It may have ended by itself.
-                let mut kill = std::process::Command::new("kill");
-                let kill = kill.args(["-9", &process]).stderr(Stdio::null()).status();
-                if kill.is_ok_and(|status| status.success()) {
-                    self.told.borrow_mut().count(KILLED);
-                }
+            let found = processes::with(|entries| {
+                let is_function = |entry: &&str| entry.starts_with("AWS_LAMBDA_FUNCTION_NAME=");
+                entries.contains(&&*here) && entries.iter().any(is_function)
+            });
+            if fastrand::choice(found).is_some_and(|process| processes::kill(&process)) {
+                self.told.borrow_mut().count(KILLED);
             }
             tokio::time::sleep(Duration::from_millis(fastrand::u64(..500))).await;
         }
@@ -401,7 +400,11 @@ impl Soak {
         let unhandled = log
             .lines()
             .filter(|line| line.contains("panicked at") || line.contains("Runtime.AnswerNotJson"));
-        let died = log.lines().filter(|line| line.contains("Runtime.ExitError")).count();
+        // So the emulator says that a process ended while it had an event.
+        let died = log
+            .lines()
+            .filter(|line| line.contains("Runtime exited before returning a response"));
+        let died = died.count();
         let mails = self.account.mails().await?.len();
         let mut told = self.told.borrow_mut();
         told.broken.extend(unhandled.take(10).map(str::to_owned));
@@ -515,24 +518,6 @@ impl Soak {
         let pages: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
         pages.map_err(failed("DynamoDB.Scan"))
     }
-}
-
-/// The processes of functions of the local cloud with this endpoint. Where there is no `/proc`, none are found.
-fn processes(endpoint: &str) -> Vec<String> {
-    let endpoint = format!("AWS_ENDPOINT_URL={endpoint}");
-    let is_function = |environment: &str| {
-        let mut entries = environment.split('\0');
-        let is_here = environment.split('\0').any(|entry| entry == endpoint);
-        is_here && entries.any(|entry| entry.starts_with("AWS_LAMBDA_FUNCTION_NAME="))
-    };
-    let mut found = Vec::new();
-    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
-        if is_function(&String::from_utf8_lossy(&environment)) {
-            found.push(process.file_name().to_string_lossy().into_owned());
-        }
-    }
-    found
 }
 
 /// When a run had to be alone.

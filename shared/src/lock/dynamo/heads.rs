@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use super::{DynamoLocks, GET, IN_USE, PUT, UPDATE, head_key, names};
 use crate::aws::CallError;
 use crate::clock::Timestamp;
-use crate::item::{Item, Reader, at, met, n, s};
+use crate::item::{Item, Reader, at, met, n, s, unsigned};
 use crate::lock::key::{Fence, HoldName, LockKey, Nonce, Ticket};
 use crate::lock::record::{Head, Holder};
 use crate::lock::store::{FreeIf, Freed, Gate, Granting, Heads};
@@ -206,9 +206,9 @@ fn head_item(lock: &LockKey, head: &Head) -> Item {
         ("holders", AttributeValue::M(holders.map(by_ticket).collect())),
         ("fences", AttributeValue::M(fences.map(by_ticket).collect())),
         ("fence", n(head.fence.0)),
-        ("arrivals", AttributeValue::N(head.arrivals.to_string())),
+        ("arrivals", unsigned(head.arrivals)),
         ("contended", AttributeValue::Bool(head.contended)),
-        ("generation", AttributeValue::N(head.generation.to_string())),
+        ("generation", unsigned(head.generation)),
         ("paused", AttributeValue::Bool(head.paused)),
         ("changed", at(head.changed)),
     ] {

@@ -12,7 +12,7 @@ use super::heads::read_head;
 use super::{DELETE, DynamoLocks, GET, IN_USE, PUT, QUERY, UNTIL, UPDATE, head_key, lock_pk, names};
 use crate::aws::CallError;
 use crate::clock::Timestamp;
-use crate::item::{Item, Reader, at, in_days, key, met, n, s};
+use crate::item::{Item, Reader, at, in_days, key, met, n, s, unsigned};
 use crate::lock::key::{HoldName, LockKey, Nonce, Place, Ticket};
 use crate::lock::record::{Head, Hold, Waiter};
 use crate::lock::store::{Queue, Setting};
@@ -25,7 +25,7 @@ impl Queue for DynamoLocks {
         let next = ", #arrivals = if_not_exists(#arrivals, :first) + :one";
         let call = self.on_head(lock, next, "", now);
         let done = call
-            .expression_attribute_values(":first", number(Head::new(now).arrivals))
+            .expression_attribute_values(":first", unsigned(Head::new(now).arrivals))
             .expression_attribute_values(":one", n(1))
             .return_values(ReturnValue::UpdatedNew)
             .send()
@@ -104,7 +104,7 @@ impl Queue for DynamoLocks {
             .condition_expression("#generation = :generation")
             .set_expression_attribute_names(Some(names(["contended", "generation"])))
             .expression_attribute_values(":false", AttributeValue::Bool(false))
-            .expression_attribute_values(":generation", AttributeValue::N(generation.to_string()))
+            .expression_attribute_values(":generation", unsigned(generation))
             .send()
             .await;
         met(UPDATE, updated, |error| {
@@ -231,8 +231,8 @@ impl Queue for DynamoLocks {
             .expression_attribute_values(":zero", n(0))
             .expression_attribute_values(":changed", at(seen.changed))
             .expression_attribute_values(":fence", n(seen.fence.0))
-            .expression_attribute_values(":arrivals", number(seen.arrivals))
-            .expression_attribute_values(":generation", AttributeValue::N(seen.generation.to_string()))
+            .expression_attribute_values(":arrivals", unsigned(seen.arrivals))
+            .expression_attribute_values(":generation", unsigned(seen.generation))
             .expression_attribute_values(":slots", n(seen.slots))
             .expression_attribute_values(":paused", AttributeValue::Bool(seen.paused))
             .expression_attribute_values(":false", AttributeValue::Bool(false));
@@ -264,7 +264,7 @@ impl DynamoLocks {
             ("holders", AttributeValue::M(Item::new())),
             ("fences", AttributeValue::M(Item::new())),
             ("fence", n(fresh.fence.0)),
-            ("arrivals", number(fresh.arrivals)),
+            ("arrivals", unsigned(fresh.arrivals)),
             ("contended", AttributeValue::Bool(false)),
             ("generation", n(0)),
             ("paused", AttributeValue::Bool(false)),
@@ -290,11 +290,6 @@ impl DynamoLocks {
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
     }
-}
-
-/// [`n`] takes what fits into 64 bits with a sign.
-fn number(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
 }
 
 fn waiter_item(waiter: &Waiter) -> Item {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use e2e::ecs::{Relay, STEP_WITHIN, Tested, asked, output, puts, swept_until_it_ends, tested};
+#[cfg(target_os = "linux")]
+use e2e::processes;
 use local_cloud::{Fault, Stack, wait};
 use serde_json::{Value, json};
 
@@ -51,21 +53,9 @@ fn kill_function(relay: &Relay, name: &str) -> usize {
     let function = format!("AWS_LAMBDA_FUNCTION_NAME={name}");
     // Functions of other tests have the same name, and queues of their own.
     let is_queue =
-        |entry: &str| entry.starts_with("SIGNALBOX_ECS_LAUNCH_QUEUE_URL=") && entry.contains(relay.account.id());
-    let mut killed = 0;
-    for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Ok(environment) = std::fs::read(process.path().join("environ")) else {
-            continue;
-        };
-        let environment = String::from_utf8_lossy(&environment);
-        let is_ours = environment.split('\0').any(|entry| entry == function) && environment.split('\0').any(is_queue);
-        if is_ours {
-            let pid = process.file_name().to_string_lossy().into_owned();
-            let kill = std::process::Command::new("kill").args(["-9", &pid]).status();
-            killed += usize::from(kill.is_ok_and(|status| status.success()));
-        }
-    }
-    killed
+        |entry: &&str| entry.starts_with("SIGNALBOX_ECS_LAUNCH_QUEUE_URL=") && entry.contains(relay.account.id());
+    let found = processes::with(|entries| entries.contains(&&*function) && entries.iter().any(is_queue));
+    found.iter().filter(|process| processes::kill(process)).count()
 }
 
 #[cfg(target_os = "linux")]
